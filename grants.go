@@ -1,0 +1,92 @@
+package stagedoor
+
+import "time"
+
+// Source is a kind of track, in the spelling of a LiveKit token.
+//
+// SPEC: livekit/protocol auth/grants.go compares these exactly.
+type Source string
+
+// The sources LiveKit knows.
+const (
+	Camera           Source = "camera"
+	Microphone       Source = "microphone"
+	ScreenShare      Source = "screen_share"
+	ScreenShareAudio Source = "screen_share_audio"
+)
+
+// AllSources returns every source in the order answers list them.
+func AllSources() []Source {
+	return []Source{Camera, Microphone, ScreenShare, ScreenShareAudio}
+}
+
+// Grants is everything a participant may do in one room. The zero value
+// allows nothing. There is deliberately no field for roomAdmin, roomCreate,
+// hidden, recorder, agent or any other privilege: what cannot be said cannot
+// be minted.
+type Grants struct {
+	Subscribe         bool
+	Publish           bool
+	PublishData       bool
+	UpdateOwnMetadata bool
+	// Sources limits what may be published; nil means every source. It has
+	// no meaning unless Publish is true.
+	Sources []Source
+}
+
+// EffectiveSources returns the sources that may really be published: all of
+// them when unlimited, none (never nil) when publishing is denied.
+func (g Grants) EffectiveSources() []Source {
+	switch {
+	case !g.Publish:
+		return []Source{}
+	case g.Sources == nil:
+		return AllSources()
+	default:
+		return g.Sources
+	}
+}
+
+// Feature is one thing a plan includes, such as "publish".
+type Feature string
+
+// Denial says why publishing is withheld, in the words of the API.
+// The zero value means that it is not.
+type Denial string
+
+// The reasons for withholding publishing.
+const (
+	NoSubscription       Denial = "no_subscription"
+	SubscriptionInactive Denial = "subscription_inactive"
+	FeatureNotInPlan     Denial = "feature_not_in_plan"
+	BillingUnavailable   Denial = "billing_unavailable"
+	DeniedByPolicy       Denial = "policy"
+)
+
+// Entitlement is the set of features a principal has now. The zero value is
+// nothing paid for.
+type Entitlement struct {
+	Features []Feature
+	// Withheld says why a feature is missing; the zero value reads as NoSubscription.
+	Withheld Denial
+}
+
+// Has reports whether the entitlement includes f.
+func (e Entitlement) Has(f Feature) bool {
+	for _, have := range e.Features {
+		if have == f && f != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Decision is what the policy says of one principal in one room.
+// The zero value grants nothing and cannot be signed, since its TTL is 0.
+type Decision struct {
+	Grants Grants
+	// TTL is how long the token may be used to connect.
+	TTL time.Duration
+	// PublishDenied is set exactly when Grants.Publish is false.
+	PublishDenied Denial
+}

@@ -1,0 +1,118 @@
+// Package livekit speaks LiveKit's language: it signs access tokens and
+// knows how a LiveKit deployment is addressed.
+package livekit
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"stagedoor"
+)
+
+// backdate is how far before now a token becomes valid, so that a LiveKit
+// server or client whose clock is a little behind takes it at once. LiveKit
+// Cloud revokes by nbf, so it must stay small.
+const backdate = 10 * time.Second
+
+// header is the JOSE header of every token.
+//
+// SPEC: LiveKit accepts HS256 alone (livekit/protocol auth/verifier.go).
+var header = base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))
+
+// Signer signs LiveKit access tokens with one API key. The zero value
+// refuses to sign. Safe for concurrent use.
+type Signer struct {
+	Key    string
+	Secret stagedoor.Secret
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// claims are everything a token of ours says. There is no field for kind,
+// metadata, attributes, sip, agent or inference: they are privileges.
+//
+// SPEC: livekit/protocol auth/accesstoken.go and auth/grants.go; RFC 7519 §4.1.
+type claims struct {
+	Issuer    string     `json:"iss"`
+	Subject   string     `json:"sub"`
+	IssuedAt  int64      `json:"iat"`
+	NotBefore int64      `json:"nbf"`
+	ExpiresAt int64      `json:"exp"`
+	ID        string     `json:"jti"`
+	Name      string     `json:"name,omitempty"`
+	Video     videoGrant `json:"video"`
+}
+
+// videoGrant writes every permission out, since LiveKit reads an absent
+// canPublish, canSubscribe or canPublishData as granted.
+type videoGrant struct {
+	Room                 string             `json:"room"`
+	RoomJoin             bool               `json:"roomJoin"`
+	CanPublish           bool               `json:"canPublish"`
+	CanSubscribe         bool               `json:"canSubscribe"`
+	CanPublishData       bool               `json:"canPublishData"`
+	CanUpdateOwnMetadata bool               `json:"canUpdateOwnMetadata"`
+	CanPublishSources    []stagedoor.Source `json:"canPublishSources,omitempty"`
+}
+
+// Sign signs the token that says exactly what the admission grants, valid
+// from ten seconds ago until its TTL from now. Errors: Internal, when the
+// admission lacks a room, an identity, a positive TTL or a consistent list of
+// sources, or the signer its key.
+func (s *Signer) Sign(a stagedoor.Admission) (stagedoor.Token, error) {
+	if err := s.check(a); err != nil {
+		return stagedoor.Token{}, &stagedoor.Error{Kind: stagedoor.Internal, Err: err}
+	}
+	now := s.Now()
+	video := videoGrant{
+		Room: string(a.Room), RoomJoin: true,
+		CanPublish: a.Grants.Publish, CanSubscribe: a.Grants.Subscribe,
+		CanPublishData: a.Grants.PublishData, CanUpdateOwnMetadata: a.Grants.UpdateOwnMetadata,
+	}
+	if a.Grants.Publish {
+		video.CanPublishSources = a.Grants.Sources
+	}
+	payload, err := json.Marshal(claims{
+		Issuer: s.Key, Subject: string(a.Identity), ID: rand.Text(), Name: a.Name,
+		IssuedAt: now.Unix(), NotBefore: now.Add(-backdate).Unix(), ExpiresAt: now.Add(a.TTL).Unix(),
+		Video: video,
+	})
+	if err != nil {
+		return stagedoor.Token{}, &stagedoor.Error{Kind: stagedoor.Internal, Err: err}
+	}
+	signed := header + "." + base64.RawURLEncoding.EncodeToString(payload)
+	signature, err := jwt.SigningMethodHS256.Sign(signed, []byte(s.Secret.Reveal()))
+	if err != nil {
+		return stagedoor.Token{}, &stagedoor.Error{Kind: stagedoor.Internal, Err: err}
+	}
+	return stagedoor.NewToken(signed + "." + base64.RawURLEncoding.EncodeToString(signature)), nil
+}
+
+// check refuses what LiveKit would read as more than was meant.
+func (s *Signer) check(a stagedoor.Admission) error {
+	switch {
+	case s.Key == "" || s.Secret.Empty():
+		return errors.New("no LiveKit API key to sign with")
+	case a.Room == "" || a.Identity == "":
+		return errors.New("an admission without room or identity")
+	case a.TTL < time.Second:
+		return errors.New("an admission without a positive TTL")
+	case a.Grants.Publish && a.Grants.Sources != nil && len(a.Grants.Sources) == 0:
+		// An empty list in the token means every source.
+		return errors.New("publishing granted with an empty list of sources")
+	}
+	known := stagedoor.AllSources()
+	for _, source := range a.Grants.Sources {
+		if !slices.Contains(known, source) {
+			return fmt.Errorf("unknown source %q", source)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+// Package stagedoor holds the words of the door in front of LiveKit and the
+// one sentence they form: Door.Join. It is the ground floor of the house: only
+// the standard library, no I/O and no clock. ARCHITECTURE.md has the map.
+package stagedoor
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Authenticator turns a credential into a verified Principal.
+// Errors: MissingToken, InvalidToken, ExpiredToken, Unavailable.
+type Authenticator interface {
+	Authenticate(ctx context.Context, credential Credential) (Principal, error)
+}
+
+// Entitlements looks up what a principal has paid for. An error means that
+// nothing is known now; it withholds publishing and never stops watching.
+type Entitlements interface {
+	Entitlement(ctx context.Context, principal Principal) (Entitlement, error)
+}
+
+// Policy decides, without I/O, what a principal may do in a room.
+// Errors: RoomForbidden.
+type Policy interface {
+	Decide(principal Principal, room Room, entitlement Entitlement) (Decision, error)
+}
+
+// Signer signs the LiveKit access token that says what was decided.
+type Signer interface {
+	Sign(admission Admission) (Token, error)
+}
+
+// AuditLog keeps one record of every decision about an authenticated caller.
+// A decision that cannot be recorded is not handed out.
+type AuditLog interface {
+	Record(ctx context.Context, record AuditRecord) error
+}
+
+// Request is what a caller asks for, parsed and checked but not yet allowed.
+type Request struct {
+	Room Room
+	// Name is the display name asked for; empty means the issuer's.
+	Name string
+	// Identity is the identity asked for; empty means the caller's own, and
+	// any other than that is refused.
+	Identity string
+}
+
+// Admission is what one caller got: everything that the token says, and the token.
+type Admission struct {
+	Room          Room
+	Identity      Identity
+	Name          string
+	Grants        Grants
+	TTL           time.Duration
+	PublishDenied Denial
+	Token         Token
+}
+
+// AuditRecord is one decision. Err is nil when Admission was handed out.
+type AuditRecord struct {
+	Principal Principal
+	Request   Request
+	Admission Admission
+	Err       error
+}
+
+// Door joins the seams. Every field but Entitlements must be set; a nil
+// Entitlements entitles nobody. Safe for concurrent use when its parts are.
+type Door struct {
+	Authenticator Authenticator
+	Entitlements  Entitlements
+	Policy        Policy
+	Signer        Signer
+	AuditLog      AuditLog
+	// IdentityPrefixes are the prefixes of all issuers, none of which a
+	// subject may begin with.
+	IdentityPrefixes []string
+	// NameFromRequest lets the request set the display name.
+	NameFromRequest bool
+}
+
+var (
+	errNobody  = errors.New("a principal without issuer or subject")
+	errNoTTL   = errors.New("a decision without a positive TTL")
+	errNoToken = errors.New("the signer returned an empty token")
+)
+
+// Join authenticates the caller, reads what they ask for, looks up what they
+// paid for, decides, signs and records: in this order, and any step that
+// fails is the end of it. ask is called once, after authentication, so that
+// a stranger's body is never read. Errors are *Error, of every Kind a seam or
+// ask returns; anything else is to be taken as Internal.
+func (d *Door) Join(ctx context.Context, credential Credential, ask func(Principal) (Request, error)) (Admission, error) {
+	principal, err := d.Authenticator.Authenticate(ctx, credential)
+	if err != nil {
+		return Admission{}, err
+	}
+	request, err := ask(principal)
+	if err != nil {
+		return Admission{}, err
+	}
+	admission, err := d.admit(ctx, principal, request)
+	record := AuditRecord{Principal: principal, Request: request, Admission: admission, Err: err}
+	if failed := d.AuditLog.Record(ctx, record); failed != nil && err == nil {
+		return Admission{}, &Error{Kind: Internal, Err: failed}
+	}
+	if err != nil {
+		return Admission{}, err
+	}
+	return admission, nil
+}
+
+// admit decides and signs for one authenticated caller.
+func (d *Door) admit(ctx context.Context, principal Principal, request Request) (Admission, error) {
+	identity, err := principal.Identity(d.IdentityPrefixes)
+	if err != nil {
+		return Admission{}, err
+	}
+	if request.Identity != "" && request.Identity != string(identity) {
+		return Admission{}, Refuse(IdentityNotAllowed, "the identity is derived from the caller's token; leave it out")
+	}
+	name := principal.Name
+	if request.Name != "" {
+		if !d.NameFromRequest {
+			return Admission{}, Refuse(FieldNotAllowed, "the display name comes from the caller's token; leave it out")
+		}
+		name = request.Name
+	}
+	decision, err := d.Policy.Decide(principal, request.Room, d.entitlement(ctx, principal))
+	if err != nil {
+		return Admission{}, err
+	}
+	if decision.TTL <= 0 {
+		return Admission{}, &Error{Kind: Internal, Err: errNoTTL}
+	}
+	admission := Admission{Room: request.Room, Identity: identity, Name: name,
+		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied}
+	admission.Token, err = d.Signer.Sign(admission)
+	if err != nil {
+		return Admission{}, err
+	}
+	if admission.Token.Empty() {
+		return Admission{}, &Error{Kind: Internal, Err: errNoToken}
+	}
+	return admission, nil
+}
+
+// entitlement looks up what was paid for; whatever goes wrong entitles to nothing.
+func (d *Door) entitlement(ctx context.Context, principal Principal) Entitlement {
+	if d.Entitlements == nil {
+		return Entitlement{}
+	}
+	entitlement, err := d.Entitlements.Entitlement(ctx, principal)
+	if err != nil {
+		return Entitlement{Withheld: BillingUnavailable}
+	}
+	return entitlement
+}
