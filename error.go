@@ -25,6 +25,7 @@ const (
 	FieldNotAllowed
 	IdentityNotAllowed
 	HTTPSRequired
+	OriginNotAllowed
 	NotFound
 	MethodNotAllowed
 	BodyTooLarge
@@ -47,6 +48,7 @@ var kindCodes = [numKinds]string{
 	FieldNotAllowed:      "field_not_allowed",
 	IdentityNotAllowed:   "identity_not_allowed",
 	HTTPSRequired:        "https_required",
+	OriginNotAllowed:     "origin_not_allowed",
 	NotFound:             "not_found",
 	MethodNotAllowed:     "method_not_allowed",
 	BodyTooLarge:         "body_too_large",

@@ -1,0 +1,179 @@
+package authn
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"stagedoor"
+)
+
+// leeway is how far callers' clocks may be off.
+const leeway = 30 * time.Second
+
+// maxNumericDate is the end of the year 9999: a larger number is a time in
+// milliseconds by mistake, or an attempt at a token for ever.
+const maxNumericDate = 253402300799
+
+// generic is the one text for every token whose signature did not hold,
+// whatever the reason.
+const generic = "the token could not be verified"
+
+func invalid(detail, why string) error {
+	return &stagedoor.Error{Kind: stagedoor.InvalidToken, Detail: detail, Err: errors.New(why)}
+}
+
+// decodeClaims reads the payload as one strict JSON object.
+func decodeClaims(payload []byte) (stagedoor.Claims, error) {
+	var claims stagedoor.Claims
+	if err := json.Unmarshal(payload, &claims); err != nil || claims == nil {
+		return nil, errors.New("the payload is not one strict JSON object")
+	}
+	return claims, nil
+}
+
+// validate checks the claims of a token whose signature held. Its details are
+// shown: the caller holds a genuine token and wants to know what is wrong.
+//
+// SPEC: RFC 7519 §4.1, RFC 8725 §3.8–3.11.
+func (i *Issuer) validate(j JWS, claims stagedoor.Claims, now time.Time) error {
+	if !acceptedType(j.Typ) {
+		return invalid("the token is of another type than JWT or at+jwt", "typ")
+	}
+	if _, ok := claims["video"]; ok {
+		return invalid("this is a LiveKit token, not a caller's", "video claim")
+	}
+	if claims["sts"] == "pending" {
+		return invalid("the session is pending", "sts is pending")
+	}
+	if subject, _ := claims["sub"].(string); subject == "" {
+		return invalid("the token has no subject (sub)", "sub")
+	}
+	if err := i.validateAudience(claims); err != nil {
+		return err
+	}
+	return validateTimes(claims, now)
+}
+
+// acceptedType refuses tokens made for another purpose, such as logout+jwt.
+//
+// SPEC: RFC 7519 §5.1, RFC 9068 §2.1, RFC 8725 §3.11.
+func acceptedType(typ string) bool {
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "", "jwt", "at+jwt":
+		return true
+	}
+	return false
+}
+
+// validateAudience holds the token to the audience rule and to the
+// authorized-party rule, whichever are configured.
+func (i *Issuer) validateAudience(claims stagedoor.Claims) error {
+	audiences, ok := audienceOf(claims)
+	if !ok {
+		return invalid("the token's audience (aud) is neither a string nor a list of strings", "aud")
+	}
+	switch {
+	case len(i.Audiences) > 0:
+		if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }) {
+			return invalid("the token is for another audience (aud)", "aud")
+		}
+	case len(i.AuthorizedParties) == 0 && len(audiences) > 0:
+		// SPEC: RFC 7519 §4.1.3: whoever is not named in aud must refuse.
+		return invalid("the token names an audience (aud) and none is configured here", "aud without a rule")
+	}
+	if len(i.AuthorizedParties) == 0 {
+		return nil
+	}
+	found := false
+	for _, name := range []string{"azp", "client_id", "cid"} {
+		party, present := claims[name]
+		if !present {
+			continue
+		}
+		text, _ := party.(string)
+		if !slices.Contains(i.AuthorizedParties, text) {
+			return invalid("the token is for another party ("+name+")", name)
+		}
+		found = true
+	}
+	if !found {
+		return invalid("the token names no authorized party (azp, client_id or cid)", "no party")
+	}
+	return nil
+}
+
+// audienceOf returns aud as a list; false when it is of another shape.
+func audienceOf(claims stagedoor.Claims) ([]string, bool) {
+	switch aud := claims["aud"].(type) {
+	case nil:
+		_, present := claims["aud"]
+		return nil, !present
+	case string:
+		return []string{aud}, true
+	case []any:
+		list := make([]string, 0, len(aud))
+		for _, entry := range aud {
+			text, ok := entry.(string)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, text)
+		}
+		return list, true
+	}
+	return nil, false
+}
+
+// validateTimes checks exp, nbf and iat with 30 s of leeway.
+func validateTimes(claims stagedoor.Claims, now time.Time) error {
+	at := float64(now.UnixMilli()) / 1000
+	slack := leeway.Seconds()
+	exp, present, ok := numericDate(claims, "exp")
+	if !present || !ok {
+		return invalid("the token has no expiry (exp) in seconds", "exp")
+	}
+	nbf, present, ok := numericDate(claims, "nbf")
+	if present && (!ok || nbf > at+slack) {
+		return invalid("the token is not valid yet (nbf)", "nbf")
+	}
+	iat, present, ok := numericDate(claims, "iat")
+	if present && (!ok || iat > at+slack) {
+		return invalid("the token was issued in the future (iat)", "iat")
+	}
+	if at >= exp+slack {
+		return &stagedoor.Error{Kind: stagedoor.ExpiredToken, Detail: "the token has expired"}
+	}
+	return nil
+}
+
+// numericDate reads seconds since 1970. ok is false for another type and for
+// a number beyond the year 9999.
+func numericDate(claims stagedoor.Claims, name string) (seconds float64, present, ok bool) {
+	value, present := claims[name]
+	seconds, ok = value.(float64)
+	return seconds, present, ok && !math.IsNaN(seconds) && seconds <= maxNumericDate
+}
+
+// claimAt finds a claim by its whole name or, failing that, by a dotted path
+// through objects. At each level the longest name that fits wins, so that a
+// namespaced claim such as https://example.com/app keeps its dots.
+func claimAt(claims map[string]any, path string) (any, bool) {
+	if value, ok := claims[path]; ok {
+		return value, true
+	}
+	for end := strings.LastIndexByte(path, '.'); end > 0; end = strings.LastIndexByte(path[:end], '.') {
+		inner, ok := claims[path[:end]].(map[string]any)
+		if !ok {
+			continue
+		}
+		if value, ok := claimAt(inner, path[end+1:]); ok {
+			return value, true
+		}
+	}
+	return nil, false
+}

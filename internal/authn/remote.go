@@ -1,0 +1,165 @@
+package authn
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// backgroundEvery is how often an issuer is asked without a reason, ± a tenth.
+	backgroundEvery = 10 * time.Minute
+	// retryEvery is the same while the issuer does not answer.
+	retryEvery = 30 * time.Second
+	// refreshEvery is how often callers' tokens can make the door ask an issuer.
+	refreshEvery = 10 * time.Second
+	// refreshWait is how long a caller's request waits for the answer.
+	refreshWait = 1500 * time.Millisecond
+	// maxStale is how long keys count without the issuer confirming them.
+	maxStale = 24 * time.Hour
+)
+
+// keyFetcher asks an issuer for its keys. discover false allows it to reuse
+// the address that an earlier call discovered.
+type keyFetcher interface {
+	fetch(ctx context.Context, discover bool) (KeySet, error)
+}
+
+// keySource holds one issuer's keys and decides when to ask for them again.
+// Reading them takes no lock. Safe for concurrent use.
+type keySource struct {
+	issuer  string
+	fetcher keyFetcher
+	now     func() time.Time
+	log     *slog.Logger
+
+	current atomic.Pointer[snapshot]
+
+	mu      sync.Mutex
+	asked   time.Time // when a caller's token last made us ask
+	running *flight   // the question under way, nil when none
+}
+
+// snapshot is what the issuer said, and when.
+type snapshot struct {
+	keys KeySet
+	at   time.Time
+}
+
+// flight is one question to the issuer, shared by all who wait for it.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+func newKeySource(issuer string, f keyFetcher, now func() time.Time, log *slog.Logger) *keySource {
+	return &keySource{issuer: issuer, fetcher: f, now: now, log: log}
+}
+
+// keys returns the issuer's keys; false when there are none that count.
+func (s *keySource) keys() (KeySet, bool) {
+	snap := s.current.Load()
+	if snap == nil || snap.keys.Len() == 0 || s.now().Sub(snap.at) > maxStale {
+		return KeySet{}, false
+	}
+	return snap.keys, true
+}
+
+// refresh asks the issuer again on behalf of a caller whose token did not
+// verify, unless that was done within refreshEvery, and waits no longer than
+// refreshWait. It reports whether newer keys may be there.
+func (s *keySource) refresh(ctx context.Context) bool {
+	s.mu.Lock()
+	f := s.running
+	if f == nil {
+		if now := s.now(); s.asked.IsZero() || now.Sub(s.asked) >= refreshEvery {
+			s.asked = now
+			f = s.startLocked(false)
+		}
+	}
+	s.mu.Unlock()
+	if f == nil {
+		return false
+	}
+	timer := time.NewTimer(refreshWait)
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return f.err == nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// startLocked begins a question to the issuer. It outlives the request that
+// caused it; the fetcher has its own deadline.
+func (s *keySource) startLocked(discover bool) *flight {
+	f := &flight{done: make(chan struct{})}
+	s.running = f
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+		defer cancel()
+		keys, err := s.fetcher.fetch(ctx, discover)
+		if err == nil {
+			s.current.Store(&snapshot{keys: keys, at: s.now()})
+		}
+		f.err = err
+		s.mu.Lock()
+		s.running = nil
+		s.mu.Unlock()
+		close(f.done)
+	}()
+	return f
+}
+
+// run asks the issuer now, quickly again until it has answered once, then in
+// the background, until ctx ends.
+func (s *keySource) run(ctx context.Context) {
+	wait := time.Second
+	for {
+		s.mu.Lock()
+		f := s.running
+		if f == nil {
+			f = s.startLocked(true)
+		}
+		s.mu.Unlock()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return
+		}
+		pause := s.report(f.err, &wait)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// report logs how the question went and returns how long to wait before the next.
+func (s *keySource) report(err error, wait *time.Duration) time.Duration {
+	_, usable := s.keys()
+	switch {
+	case err == nil && usable:
+		s.log.Debug("issuer keys loaded", "issuer", s.issuer, "keys", s.current.Load().keys.Len())
+		return backgroundEvery - backgroundEvery/10 + rand.N(backgroundEvery/5)
+	case err == nil:
+		s.log.Error("the issuer publishes no usable key; its callers are refused", "issuer", s.issuer)
+	case usable:
+		s.log.Warn("the issuer does not give its keys; the last ones count for 24 h", "issuer", s.issuer,
+			"age", s.now().Sub(s.current.Load().at).Round(time.Second).String(), "err", err)
+	default:
+		s.log.Error("the issuer does not give its keys; its callers are refused", "issuer", s.issuer, "err", err)
+	}
+	if usable {
+		return retryEvery
+	}
+	pause := *wait
+	*wait = min(2*pause, refreshEvery)
+	return pause
+}

@@ -1,0 +1,154 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/text/unicode/norm"
+
+	"stagedoor"
+)
+
+// permissions say in the answer what the token says, spelled out.
+type permissions struct {
+	CanSubscribe      bool               `json:"canSubscribe"`
+	CanPublish        bool               `json:"canPublish"`
+	CanPublishData    bool               `json:"canPublishData"`
+	CanPublishSources []stagedoor.Source `json:"canPublishSources"`
+}
+
+// joinAnswer is the body of a successful POST /api/join.
+type joinAnswer struct {
+	Token         string             `json:"token"`
+	URL           string             `json:"url"`
+	TTL           int                `json:"ttl"`
+	Room          stagedoor.Room     `json:"room"`
+	Identity      stagedoor.Identity `json:"identity"`
+	Permissions   permissions        `json:"permissions"`
+	PublishDenied stagedoor.Denial   `json:"publishDenied,omitempty"`
+}
+
+// join serves POST /api/join.
+func (a *api) join(w http.ResponseWriter, r *http.Request) {
+	admission, err := a.admit(w, r, parseJoin)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, joinAnswer{
+		Token: admission.Token.Reveal(), URL: a.LiveKitURL, TTL: int(admission.TTL.Seconds()),
+		Room: admission.Room, Identity: admission.Identity, PublishDenied: admission.PublishDenied,
+		Permissions: permissions{
+			CanSubscribe: admission.Grants.Subscribe, CanPublish: admission.Grants.Publish,
+			CanPublishData: admission.Grants.PublishData, CanPublishSources: admission.Grants.EffectiveSources(),
+		},
+	})
+}
+
+// admit takes one request through the door: the body is read and parsed only
+// after the caller is authenticated.
+func (a *api) admit(w http.ResponseWriter, r *http.Request, parse func([]byte) (stagedoor.Request, error)) (stagedoor.Admission, error) {
+	credential, err := bearer(r)
+	if err != nil {
+		return stagedoor.Admission{}, err
+	}
+	rec := recordOf(r.Context())
+	admission, err := a.Door.Join(r.Context(), credential, func(p stagedoor.Principal) (stagedoor.Request, error) {
+		rec.issuer, rec.subject = p.Issuer, p.Subject
+		body, err := readBody(w, r)
+		if err != nil {
+			return stagedoor.Request{}, err
+		}
+		request, err := parse(body)
+		rec.room = string(request.Room)
+		return request, err
+	})
+	rec.identity, rec.mayPublish, rec.publishDenied = string(admission.Identity), admission.Grants.Publish, string(admission.PublishDenied)
+	return admission, err
+}
+
+// bearer takes the caller's token out of the one Authorization header. No
+// token is an empty Credential. Errors: InvalidToken, for several headers.
+//
+// SPEC: RFC 6750 §2.1 (the other two ways to send a token are not taken).
+func bearer(r *http.Request) (stagedoor.Credential, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) > 1 {
+		return stagedoor.Credential{}, stagedoor.Refuse(stagedoor.InvalidToken, "send one Authorization header")
+	}
+	if len(headers) == 0 {
+		return stagedoor.Credential{}, nil
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return stagedoor.Credential{}, nil
+	}
+	return stagedoor.NewCredential(strings.Trim(token, " ")), nil
+}
+
+// parseJoin reads the body of POST /api/join. Errors: InvalidJSON,
+// UnknownField, RoomRequired, InvalidRoom, InvalidUsername.
+func parseJoin(body []byte) (stagedoor.Request, error) {
+	var request stagedoor.Request
+	seenRoom := false
+	err := readObject(body, func(name string, value func() (jsontext.Value, error)) error {
+		switch name {
+		case "room", "username":
+		default:
+			return unknownField(name)
+		}
+		raw, err := value()
+		if err != nil {
+			return err
+		}
+		if name == "room" {
+			seenRoom = true
+			request.Room, err = roomValue(raw)
+		} else {
+			request.Name, err = nameValue(raw)
+		}
+		return err
+	})
+	if err == nil && !seenRoom {
+		err = stagedoor.Refuse(stagedoor.RoomRequired, `name the room: {"room": "…"}`)
+	}
+	if err != nil {
+		return stagedoor.Request{}, err
+	}
+	return request, nil
+}
+
+// unknownField names the field that was probably meant, never the bytes sent.
+func unknownField(name string) error {
+	for _, known := range []string{"room", "username"} {
+		if strings.EqualFold(name, known) {
+			return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; write "+known+" in lower case")
+		}
+	}
+	return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; only room and username are taken here")
+}
+
+// roomValue reads a room name. Errors: InvalidRoom.
+func roomValue(raw jsontext.Value) (stagedoor.Room, error) {
+	text, ok := textValue(raw)
+	if !ok {
+		return "", stagedoor.Refuse(stagedoor.InvalidRoom, "room must be a string")
+	}
+	return stagedoor.ParseRoom(norm.NFC.String(text))
+}
+
+// nameValue reads a display name; null and "" are absent. Errors: InvalidUsername.
+func nameValue(raw jsontext.Value) (string, error) {
+	if raw.Kind() == 'n' {
+		return "", nil
+	}
+	text, ok := textValue(raw)
+	if !ok {
+		return "", stagedoor.Refuse(stagedoor.InvalidUsername, "username must be a string")
+	}
+	if text == "" {
+		return "", nil
+	}
+	return stagedoor.ParseName(norm.NFC.String(text))
+}

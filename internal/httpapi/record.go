@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"stagedoor"
+)
+
+// record collects what the one log line of a request says.
+type record struct {
+	id, client                      string
+	https                           bool
+	status                          int
+	kind                            stagedoor.Kind
+	err                             error
+	issuer, subject, room, identity string
+	mayPublish                      bool
+	publishDenied                   string
+}
+
+type recordKey struct{}
+
+// recordOf returns the request's record; outside a request an empty one.
+func recordOf(ctx context.Context) *record {
+	if rec, ok := ctx.Value(recordKey{}).(*record); ok {
+		return rec
+	}
+	return &record{}
+}
+
+// RequestID returns the id that the request's answer, log line and audit
+// record share; empty outside a request.
+func RequestID(ctx context.Context) string { return recordOf(ctx).id }
+
+// statusWriter notes the status that was sent.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader notes and sends the status.
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends, with status 200 when none was sent.
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController and http.MaxBytesReader reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// safeID is what a trusted proxy's request id may look like; anything else
+// is replaced, so that no log is written by a stranger.
+var safeID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
+
+// observe gives every request an id, turns a panic into a 500 and writes the
+// one log line.
+func (a *api) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := a.Now()
+		rec := &record{id: rand.Text()}
+		var trusted bool
+		rec.client, rec.https, trusted = a.origin(r)
+		if id := r.Header.Get("X-Request-Id"); trusted && safeID.MatchString(id) {
+			rec.id = id
+		}
+		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
+		sw := &statusWriter{ResponseWriter: w}
+		header := w.Header()
+		header.Set("X-Request-Id", rec.id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		if a.draining.Load() {
+			header.Set("Connection", "close")
+		}
+		defer func() {
+			rec.status = sw.status
+			if cause := recover(); cause != nil {
+				a.recovered(sw, r, cause)
+			}
+			a.logRequest(r, rec, a.Now().Sub(start))
+		}()
+		next.ServeHTTP(sw, r)
+	})
+}
+
+// recovered answers a panic like any other internal error. http.ErrAbortHandler
+// keeps its meaning.
+func (a *api) recovered(sw *statusWriter, r *http.Request, cause any) {
+	if cause == http.ErrAbortHandler {
+		panic(cause)
+	}
+	a.Log.Error("panic", "requestId", RequestID(r.Context()), "cause", cause, "stack", string(debug.Stack()))
+	if sw.status == 0 {
+		refuse(sw, r, errors.New("panic"))
+	}
+	recordOf(r.Context()).status = http.StatusInternalServerError
+}
+
+// logRequest writes the canonical line. Probes are logged at debug level when
+// all is well: platforms send one every few seconds.
+func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
+	level := slog.LevelInfo
+	switch {
+	case rec.status >= http.StatusInternalServerError && rec.kind == stagedoor.Internal:
+		level = slog.LevelError
+	case rec.status < http.StatusBadRequest && isProbe(r.URL.Path):
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{
+		slog.String("requestId", rec.id), slog.String("method", clip(r.Method, 16)), slog.String("path", clip(r.URL.Path, 128)),
+		slog.Int("status", rec.status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", rec.client),
+	}
+	add := func(name, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(name, value))
+		}
+	}
+	if rec.err != nil {
+		add("code", rec.kind.String())
+		add("err", rec.err.Error())
+	}
+	add("issuer", rec.issuer)
+	add("subject", rec.subject)
+	add("room", rec.room)
+	add("identity", rec.identity)
+	if rec.identity != "" {
+		attrs = append(attrs, slog.Bool("mayPublish", rec.mayPublish))
+		add("publishDenied", rec.publishDenied)
+	}
+	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// clip bounds what a stranger can put into one line.
+func clip(s string, most int) string {
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,160 @@
+// Package httpapi is the door itself: every route, every status, every header.
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/cors"
+
+	"stagedoor"
+)
+
+// Options are what the doors need. Door, Now, Log and Ready must be set.
+type Options struct {
+	Door *stagedoor.Door
+	// LiveKitURL is the ws or wss address that answers carry.
+	LiveKitURL string
+	// Ready says why callers cannot be served now; nil when they can.
+	Ready func() error
+	Now   func() time.Time
+	Log   *slog.Logger
+	// RequireHTTPS refuses plain HTTP but for the probes.
+	RequireHTTPS bool
+	// PublicHost is where a plain GET is redirected to; empty refuses it.
+	PublicHost string
+	// TrustedProxies may speak X-Forwarded-*; nobody by default.
+	TrustedProxies []netip.Prefix
+	// AllowedOrigins are the exact browser origins that may call the API.
+	AllowedOrigins []string
+	// Helper is client/livekit-join.js, Spec is docs/openapi.yaml.
+	Helper, Spec []byte
+	// Demo is the demo room of stagedoor dev; nil in production.
+	Demo *Demo
+}
+
+// API serves the routes. Safe for concurrent use.
+type API struct {
+	http.Handler
+	draining *atomic.Bool
+}
+
+// Drain makes /readyz say 503 and asks clients to use other connections.
+// Requests are still served.
+func (a *API) Drain() { a.draining.Store(true) }
+
+type api struct {
+	Options
+	draining atomic.Bool
+}
+
+// New builds the handler.
+func New(o Options) *API {
+	a := &api{Options: o}
+	var handler http.Handler = a.routes()
+	if o.Demo != nil {
+		handler = loopbackOnly(handler)
+	}
+	handler = a.crossOrigin(a.requireHTTPS(handler))
+	return &API{Handler: a.observe(handler), draining: &a.draining}
+}
+
+// routes names every route.
+func (a *api) routes() http.Handler {
+	mux := http.NewServeMux()
+	post := func(h http.HandlerFunc) http.Handler { return only(h, http.MethodPost) }
+	get := func(h http.HandlerFunc) http.Handler { return only(h, http.MethodGet, http.MethodHead) }
+	mux.Handle("/api/join", post(a.join))
+	mux.Handle("/api/token", post(a.token))
+	mux.Handle("/healthz", get(a.healthz))
+	mux.Handle("/readyz", get(a.readyz))
+	mux.Handle("/livekit-join.js", get(public("text/javascript; charset=utf-8", a.Helper)))
+	mux.Handle("/openapi.yaml", get(public("application/yaml; charset=utf-8", a.Spec)))
+	if a.Demo != nil {
+		mux.Handle("/demo/config.json", get(a.Demo.config))
+		mux.Handle("/assets/", get(a.Demo.asset))
+		mux.Handle("/{$}", get(a.Demo.page))
+	}
+	mux.HandleFunc("/", notFound)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would redirect to a tidied path; no path has a second spelling here.
+		if r.URL.Path != "/" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
+			notFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
+
+// only refuses other methods and says which there are.
+//
+// SPEC: RFC 9110 §15.5.6.
+func only(next http.HandlerFunc, methods ...string) http.Handler {
+	allow := strings.Join(methods, ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(methods, r.Method) {
+			w.Header().Set("Allow", allow)
+			refuse(w, r, stagedoor.Refuse(stagedoor.MethodNotAllowed, "this address takes "+allow))
+			return
+		}
+		next(w, r)
+	})
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	refuse(w, r, stagedoor.Refuse(stagedoor.NotFound, "there is nothing at this address"))
+}
+
+// crossOrigin lets the configured origins' pages read every answer, refusals
+// included, and answers their preflights.
+//
+// SPEC: fetch.spec.whatwg.org §3.3 (CORS protocol).
+func (a *api) crossOrigin(next http.Handler) http.Handler {
+	return cors.New(cors.Options{
+		// A list left empty would mean every origin.
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(a.AllowedOrigins, origin) },
+		AllowedMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		AllowedHeaders:  []string{"Authorization", "Content-Type", "Traceparent", "Tracestate"},
+		ExposedHeaders:  []string{"X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"},
+		MaxAge:          600,
+	}).Handler(next)
+}
+
+// public serves bytes that any page may use.
+func public(contentType string, body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Type", contentType)
+		header.Set("Access-Control-Allow-Origin", "*")
+		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		header.Set("Cache-Control", "public, max-age=300")
+		_, _ = w.Write(body)
+	}
+}
+
+// healthz says that the process runs.
+func (a *api) healthz(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyz says whether callers can be served: issuers' keys are loaded and the
+// door is not draining. It does not ask LiveKit.
+func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
+	err := a.Ready()
+	switch {
+	case a.draining.Load():
+		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "draining", RetryAfter: time.Second})
+	case err != nil:
+		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the issuer's keys are not there yet", RetryAfter: 10 * time.Second, Err: err})
+	default:
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	}
+}
