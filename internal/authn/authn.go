@@ -223,7 +223,7 @@ func (i *Issuer) verify(ctx context.Context, j JWS) error {
 	}
 	switch {
 	case !ok:
-		return &stagedoor.Error{Kind: stagedoor.Unavailable, RetryAfter: refreshEvery,
+		return &stagedoor.Error{Kind: stagedoor.Unavailable, RetryAfter: loadRetryAfter,
 			Detail: "the issuer's keys are not there yet", Err: errors.New("no usable keys of " + i.ID)}
 	case failure != nil:
 		return invalid(generic, failure.Error())

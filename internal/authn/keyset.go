@@ -76,7 +76,9 @@ func (s KeySet) Len() int { return len(s.keys) }
 // SecretKeys returns the set of shared secrets, each good for HS256, HS384
 // and HS512. It fails on a secret under 32 bytes.
 //
-// SPEC: RFC 7518 §3.2 (a key at least as long as the hash; 256 bits here).
+// SPEC: RFC 7518 §3.2 wants a key as long as the hash. 256 bits are taken for
+// all three: what an operator may configure does not depend on what callers'
+// tokens say, and a guesser faces the same 256 bits as with HS256.
 func SecretKeys(secrets ...stagedoor.Secret) (KeySet, error) {
 	var set KeySet
 	for _, secret := range secrets {

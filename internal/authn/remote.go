@@ -18,6 +18,8 @@ const (
 	refreshEvery = 10 * time.Second
 	// refreshWait is how long a caller's request waits for the answer.
 	refreshWait = 1500 * time.Millisecond
+	// loadRetryAfter is what a caller is told while there are no keys.
+	loadRetryAfter = 5 * time.Second
 	// maxStale is how long keys count without the issuer confirming them.
 	maxStale = 24 * time.Hour
 )

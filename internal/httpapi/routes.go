@@ -153,7 +153,7 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 	case a.draining.Load():
 		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "draining", RetryAfter: time.Second})
 	case err != nil:
-		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the issuer's keys are not there yet", RetryAfter: 10 * time.Second, Err: err})
+		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the issuer's keys are not there yet", RetryAfter: 5 * time.Second, Err: err})
 	default:
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}

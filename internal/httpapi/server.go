@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -24,7 +25,7 @@ const (
 // Serve answers on the listeners until ctx ends; then it says not ready but
 // goes on for drainDelay, lets running requests finish, and returns within
 // 12 s. Errors: a listener that failed, or requests that did not finish.
-func Serve(ctx context.Context, api *API, listeners []net.Listener, drainDelay time.Duration, log *slog.Logger) error {
+func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDelay time.Duration, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           api,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -36,8 +37,13 @@ func Serve(ctx context.Context, api *API, listeners []net.Listener, drainDelay t
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, len(listeners))
+	busy := &census{conns: make(map[net.Conn]bool)}
+	server.ConnState = busy.count
+	var open []*lastCall
 	for _, listener := range listeners {
-		go func() { failed <- server.Serve(listener) }()
+		l := &lastCall{TCPListener: listener}
+		open = append(open, l)
+		go func() { failed <- server.Serve(l) }()
 	}
 	select {
 	case err := <-failed:
@@ -50,9 +56,48 @@ func Serve(ctx context.Context, api *API, listeners []net.Listener, drainDelay t
 	log.Info("draining", "for", drainDelay.String())
 	api.Drain()
 	time.Sleep(drainDelay)
+	for _, listener := range open {
+		listener.finish()
+	}
+	for range open {
+		<-failed
+	}
+	busy.wait(deadline)
 	if err := server.Shutdown(deadline); err != nil {
 		_ = server.Close()
 		return errors.New("some requests did not finish in time")
 	}
 	return nil
+}
+
+// census knows the connections on which a request may be under way. While
+// it shuts down, net/http drops a request that it has read but not begun, so
+// shutting down has to wait for these.
+type census struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+// count is the server's ConnState hook.
+func (c *census) count(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateNew || state == http.StateActive {
+		c.conns[conn] = true
+		return
+	}
+	delete(c.conns, conn)
+}
+
+// wait returns when no connection is left or ctx ends.
+func (c *census) wait(ctx context.Context) {
+	for ctx.Err() == nil {
+		c.mu.Lock()
+		left := len(c.conns)
+		c.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }

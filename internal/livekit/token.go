@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -107,6 +108,12 @@ func (s *Signer) check(a stagedoor.Admission) error {
 	case a.Grants.Publish && a.Grants.Sources != nil && len(a.Grants.Sources) == 0:
 		// An empty list in the token means every source.
 		return errors.New("publishing granted with an empty list of sources")
+	}
+	for _, text := range []string{string(a.Room), string(a.Identity), a.Name} {
+		// The encoder would replace broken bytes, and one participant become another.
+		if !utf8.ValidString(text) {
+			return errors.New("an admission with text that is not UTF-8")
+		}
 	}
 	known := stagedoor.AllSources()
 	for _, source := range a.Grants.Sources {

@@ -1,0 +1,83 @@
+# Everything a contributor types. Plain `make` lists it.
+
+SHELL := /bin/bash -o pipefail
+GO ?= go
+NPM ?= npm
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+WEB_SOURCES := $(shell find web/src web/public client/livekit-join.js -type f 2>/dev/null) web/index.html web/vite.config.ts web/tsconfig.json
+
+.PHONY: help
+help: ## list these targets
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  \033[1m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST) \
+		| if [ -t 1 ]; then cat; else sed 's/\x1b\[[0-9;]*m//g'; fi
+
+.PHONY: dev
+dev: build ## a LiveKit server, the door and the demo room on this machine
+	@exec bin/stagedoor dev
+
+.PHONY: build
+build: web/dist/index.html ## bin/stagedoor with the demo room in it
+	@scripts/need go
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stagedoor ./cmd/stagedoor
+
+.PHONY: test
+test: setup build bin/livekit-server lint test-go test-fuzz test-conformance test-client test-e2e ## everything; installs what it needs
+	@echo "all tests passed"
+
+.PHONY: setup
+setup: ## install the compiler and the browser that tests need (apt)
+	@scripts/setup
+
+.PHONY: lint
+lint: ## formatting and vet, in all modules
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt -w on: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	cd conformance && $(GO) vet ./...
+
+.PHONY: test-go
+test-go: ## Go tests with the race detector
+	$(GO) test -race ./...
+
+.PHONY: test-fuzz
+test-fuzz: ## every fuzz target for one second
+	@scripts/fuzz 1s
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for thirty seconds
+	@scripts/fuzz 30s
+
+.PHONY: test-conformance
+test-conformance: bin/livekit-server ## our tokens and verifier against LiveKit's library, a real server and Wycheproof
+	cd conformance && $(GO) test -race ./...
+
+.PHONY: test-client
+test-client: client/node_modules/.package-lock.json ## the browser helper
+	cd client && $(NPM) test
+
+.PHONY: test-e2e
+test-e2e: build bin/livekit-server e2e/node_modules/.package-lock.json ## a real call in a real browser
+	cd e2e && $(NPM) test
+
+.PHONY: docs
+docs: ## write docs/configuration.md anew from the Config struct
+	$(GO) test ./internal/config -run TestConfigurationDoc -count=1 -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin web/dist/assets web/dist/index.html web/node_modules client/node_modules e2e/node_modules
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && $(NPM) run build
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	@scripts/need node
+	cd $* && $(NPM) ci
+	@touch $@
+
+bin/livekit-server: tools/livekit/go.mod tools/livekit/go.sum
+	@scripts/need go
+	@echo "building the LiveKit server, once (about two minutes)"
+	cd tools/livekit && $(GO) build -o ../../bin/livekit-server github.com/livekit/livekit-server/cmd/server
+	@touch $@

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"stagedoor/internal/httpapi"
+)
+
+// screen is what stagedoor dev prints once it is ready.
+type screen struct {
+	out     io.Writer
+	colour  bool
+	url     string
+	livekit *deployment
+	callers []httpapi.DemoCaller
+}
+
+func (s screen) print() {
+	bold := func(text string) string { return paint(s.colour, "1", text) }
+	from := "started for this run, with keys made for it"
+	if s.livekit.child == nil {
+		from = "named by LIVEKIT_URL"
+	}
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format+"\n", args...) }
+	p("")
+	p("  %s  %s", bold("stagedoor dev"), paint(s.colour, "33", "for this machine only, never for production"))
+	p("")
+	p("  Open      %s", paint(s.colour, "36", s.url))
+	p("  LiveKit   %s  (%s)", s.livekit.url, from)
+	p("")
+	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', 0)
+	_, _ = fmt.Fprintln(table, "  CALLER\tTOKEN\tMAY")
+	for _, caller := range s.callers {
+		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", caller.Name, caller.Token, caller.About)
+	}
+	_ = table.Flush()
+	p("")
+	p("  %s", bold("Paste one of these:"))
+	p("")
+	for _, caller := range s.callers {
+		p(`  curl -X POST %s/api/join -H "Content-Type: application/json" -H "Authorization: Bearer %s" -d '{"room": "demo"}'`, s.url, caller.Token)
+	}
+	p("")
+	p("  Ctrl-C ends everything.")
+	p("")
+}

@@ -1,0 +1,75 @@
+package config
+
+// defaultOIDCPrefix keeps the provider's callers apart when two issuers are
+// configured and the operator chose no prefix.
+const defaultOIDCPrefix = "oidc"
+
+// checkCallers demands a way to tell who calls, and that it is closed.
+func (l *loader) checkCallers() {
+	jwt, oidc := l.given["JWT_SECRET"], l.given["OIDC_ISSUER"]
+	if !jwt && !oidc && l.mode == Serve {
+		l.problem("JWT_SECRET", "there is no way to authenticate callers: neither JWT_SECRET nor OIDC_ISSUER is set",
+			"set JWT_SECRET to the secret your application signs its tokens with, or OIDC_ISSUER and OIDC_AUDIENCE; to try things out, run stagedoor dev")
+	}
+	if !jwt {
+		l.pointless("JWT_SECRET", "JWT_SECRET_PREVIOUS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_IDENTITY_PREFIX")
+	}
+	if !oidc {
+		l.pointless("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_AUTHORIZED_PARTIES", "OIDC_JWKS_URL", "OIDC_IDENTITY_PREFIX")
+	}
+	// Libraries skip an audience that is empty, and then a token made for any
+	// application of the provider's opens the door.
+	if oidc && !l.given["OIDC_AUDIENCE"] && !l.given["OIDC_AUTHORIZED_PARTIES"] {
+		l.problem("OIDC_AUDIENCE", "is missing: tokens made for any other application would be accepted",
+			"set OIDC_AUDIENCE to the audience of your tokens, or OIDC_AUTHORIZED_PARTIES to the clients they are issued to")
+	}
+	if c := l.config; c.JWTIssuer != "" && c.JWTIssuer == c.LiveKitAPIKey {
+		l.problem("JWT_ISSUER", "equals LIVEKIT_API_KEY: callers' tokens must not look like LiveKit's, and are refused when they do", "give the issuer another name")
+	}
+	if jwt && oidc {
+		l.checkTwoIssuers()
+	}
+	if l.mode == Serve && !l.given["POLICY_FILE"] {
+		l.warn("POLICY_FILE", "is not set: every authenticated caller may watch every room", "")
+	}
+}
+
+// pointless refuses what only has a meaning beside a variable that is missing:
+// whoever set it believes that it protects something.
+func (l *loader) pointless(without string, names ...string) {
+	for _, name := range names {
+		if l.given[name] && !l.bad[name] {
+			l.problem(name, "has no meaning without "+without, "set "+without+", or unset "+name)
+		}
+	}
+}
+
+// checkTwoIssuers keeps the callers of two issuers apart. Either can choose
+// its subjects, so alike ones are not the same person.
+func (l *loader) checkTwoIssuers() {
+	c := l.config
+	if c.JWTIssuer != "" && c.JWTIssuer == c.OIDCIssuer {
+		l.problem("JWT_ISSUER", "equals OIDC_ISSUER: the two could not be told apart", "give the tokens signed with JWT_SECRET an issuer of their own")
+	}
+	switch {
+	case l.bad["JWT_IDENTITY_PREFIX"] || l.bad["OIDC_IDENTITY_PREFIX"]:
+	case c.JWTIdentityPrefix == "" && c.OIDCIdentityPrefix == "":
+		c.OIDCIdentityPrefix = defaultOIDCPrefix
+		l.warn("OIDC_IDENTITY_PREFIX", "is not set beside JWT_SECRET: the provider's callers get identities that begin with "+defaultOIDCPrefix+":",
+			"set OIDC_IDENTITY_PREFIX to choose another, or JWT_IDENTITY_PREFIX to mark the other issuer's callers instead; a later change renames people")
+	case c.JWTIdentityPrefix == c.OIDCIdentityPrefix:
+		l.problem("OIDC_IDENTITY_PREFIX", "equals JWT_IDENTITY_PREFIX: callers of both issuers could take each other's identity", "choose two prefixes")
+	}
+}
+
+// IdentityPrefixes returns the identity prefixes of all configured issuers,
+// without the empty one: no caller's subject may begin with one of them.
+func (c *Config) IdentityPrefixes() []string {
+	var prefixes []string
+	for _, prefix := range []string{c.JWTIdentityPrefix, c.OIDCIdentityPrefix} {
+		if prefix != "" {
+			prefixes = append(prefixes, prefix)
+		}
+	}
+	return prefixes
+}

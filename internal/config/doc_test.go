@@ -1,0 +1,172 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/configuration.md")
+
+const docPath = "../../docs/configuration.md"
+
+const docIntro = `# Configuration
+
+<!-- Generated from internal/config/config.go by: go test ./internal/config -run TestConfigurationDoc -update -->
+
+Stagedoor is configured by environment variables alone. ` + "`stagedoor serve`" + ` checks all of them before it opens a port,
+lists every mistake at once with its remedy, and refuses to start on a configuration that is unsafe or incomplete.
+
+The least that production needs:
+
+` + "```bash" + `
+LIVEKIT_URL=wss://<project>.livekit.cloud
+LIVEKIT_API_KEY=<key>                       # LiveKit Cloud, Settings, Keys
+LIVEKIT_API_SECRET=<secret>
+JWT_SECRET=<secret>                         # what your application signs its tokens with
+TRUSTED_PROXIES=<address of your proxy>     # found by itself on Railway
+` + "```" + `
+
+` + "`stagedoor dev`" + ` needs none of this: it listens on loopback alone and starts a LiveKit server of its own, unless all three
+LIVEKIT variables are set. ` + "`stagedoor token`" + ` needs LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
+
+## Where values come from
+
+- **The environment** wins. An empty value there means unset, whatever ` + "`.env`" + ` says.
+- **` + "`.env`" + `** in the working directory is read by every command; ` + "`--env-file`" + ` names another file, which must exist.
+  It holds ` + "`NAME=VALUE`" + ` lines, with an optional ` + "`export`" + ` and ` + "`# comments`" + `. ` + "`'Single quotes'`" + ` are literal, ` + "`\"double quotes\"`" + `
+  know ` + "`\\n`, `\\t`, `\\\"` and `\\\\`" + `. Nothing is expanded: a ` + "`$`" + ` is a dollar sign. A name that is set twice is an error.
+- **A file**, for secrets: every variable marked *secret* below is also read from the file that ` + "`NAME_FILE`" + ` names, such as
+  ` + "`JWT_SECRET_FILE=/run/secrets/jwt`" + `. One newline at its end is dropped. Setting both is an error.
+
+## How values are written
+
+- Durations have a unit: ` + "`90s`, `15m`, `1h`" + `. Rates are a count per second, minute or hour: ` + "`5/s`, `60/m`, `1000/h`" + `.
+- Lists are separated by commas; an empty entry is an error. Yes and no are ` + "`true`, `1`, `on`, `yes` and `false`, `0`, `off`, `no`" + `.
+- URLs have no user name, query or fragment. ` + "`http://` and `ws://`" + ` are taken only for private hosts: loopback, RFC 1918 and
+  unique local addresses, names without a dot, and names under ` + "`.internal`, `.local` and `.localhost`" + `. DNS is not asked.
+- Secrets that you make up have at least 32 bytes, are random, and differ from each other: ` + "`openssl rand -base64 48`" + `.
+- A name that begins with ` + "`STAGEDOOR_`" + ` is an error, since no variable does. One that is a letter or two away from a known
+  name (` + "`OIDC_ISUER`" + `) is a warning. No message repeats a value.
+`
+
+const docRailway = `
+## On Railway
+
+Railway is recognized by the variables that it sets (` + "`RAILWAY_ENVIRONMENT_NAME`, `RAILWAY_PROJECT_ID`" + ` and others), in the real environment
+only. Then TRUSTED_PROXIES defaults to the addresses from which Railway's edge and private network reach a container
+(` + "%s" + `), CLIENT_IP_HEADER to ` + "`X-Real-IP`" + `, and ` + "`RAILWAY_PUBLIC_DOMAIN`" + ` names the public host.
+Railway does not promise these addresses. If every request is refused as plain HTTP, set TRUSTED_PROXIES.
+`
+
+// TestConfigurationDoc keeps the page equal to the struct: with -update it
+// writes the page, without it fails if they differ.
+func TestConfigurationDoc(t *testing.T) {
+	want := configurationDoc(t)
+	if *update {
+		if err := os.WriteFile(docPath, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	have, err := os.ReadFile(docPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != want {
+		t.Error("docs/configuration.md differs from config.go: run go test ./internal/config -run TestConfigurationDoc -update")
+	}
+}
+
+// configurationDoc renders the page.
+func configurationDoc(t *testing.T) string {
+	t.Helper()
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, "config.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page strings.Builder
+	page.WriteString(docIntro)
+	var inert, refused []string
+	last := token.NoPos
+	for _, f := range configFields(t, file) {
+		for _, group := range file.Comments {
+			heading, ok := strings.CutPrefix(group.Text(), "# ")
+			if ok && group.Pos() > last && group.Pos() < f.Pos() {
+				fmt.Fprintf(&page, "\n## %s\n\n| name | default | meaning |\n|---|---|---|\n", strings.TrimSpace(heading))
+			}
+		}
+		last = f.Pos()
+		field, _ := reflect.TypeFor[Config]().FieldByName(f.Names[0].Name)
+		name := field.Tag.Get("env")
+		if name == "" {
+			continue
+		}
+		text := strings.Join(strings.Fields(f.Doc.Text()), " ")
+		if text == "" {
+			t.Errorf("%s has no comment", name)
+		}
+		if isSecret(field) {
+			text = "*Secret.* " + text
+		}
+		switch field.Tag.Get("later") {
+		case "warn":
+			inert = append(inert, "`"+name+"`")
+			text += " *No effect in this version.*"
+		case "refuse":
+			refused = append(refused, "`"+name+"`")
+			text += " *Refused in this version.*"
+		}
+		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", name, docDefault(field), strings.ReplaceAll(text, "|", `\|`))
+	}
+	var ranges []string
+	for _, prefix := range railwayProxies() {
+		ranges = append(ranges, "`"+prefix.String()+"`")
+	}
+	fmt.Fprintf(&page, docRailway, strings.Join(ranges, ", "))
+	fmt.Fprintf(&page, "\n## Not in this version\n\nThese are read and checked, but what they configure comes with a later version; setting one is a warning:\n%s.\n",
+		strings.Join(inert, ", "))
+	fmt.Fprintf(&page, "\nThese are refused, since going on without them would leave open what they are meant to close:\n%s; "+
+		"so is a `DATABASE_URL` that begins with `postgres://`. Those that say yes or no are refused only when they say yes.\n", strings.Join(refused, ", "))
+	return page.String()
+}
+
+// configFields returns the fields of the Config struct as parsed.
+func configFields(t *testing.T, file *ast.File) []*ast.Field {
+	t.Helper()
+	for _, decl := range file.Decls {
+		group, ok := decl.(*ast.GenDecl)
+		if !ok || group.Tok != token.TYPE {
+			continue
+		}
+		if spec := group.Specs[0].(*ast.TypeSpec); spec.Name.Name == "Config" {
+			return spec.Type.(*ast.StructType).Fields.List
+		}
+	}
+	t.Fatal("config.go has no Config")
+	return nil
+}
+
+var quoted = regexp.MustCompile(`'([^']+)'`)
+
+// docDefault is the second column.
+func docDefault(f reflect.StructField) string {
+	if derived := f.Tag.Get("derived"); derived != "" {
+		if derived == "required" {
+			return "**required**"
+		}
+		return quoted.ReplaceAllString(derived, "`$1`")
+	}
+	if literal := f.Tag.Get("default"); literal != "" {
+		return "`" + literal + "`"
+	}
+	return "–"
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// checkListener decides where the door listens and whom it believes there.
+func (l *loader) checkListener() {
+	c := l.config
+	if c.ListenAddr == "" && !l.bad["LISTEN_ADDR"] {
+		host := ""
+		if l.mode == Dev {
+			host = "127.0.0.1"
+		}
+		c.ListenAddr = net.JoinHostPort(host, strconv.Itoa(c.Port))
+	}
+	if l.mode == Dev {
+		l.checkDevListener()
+		return
+	}
+	l.detectRailway()
+	if l.bad["LISTEN_ADDR"] || l.bad["TRUSTED_PROXIES"] || l.bad["REQUIRE_HTTPS"] {
+		return // what follows depends on them
+	}
+	l.checkProxies()
+	if !l.given["REQUIRE_HTTPS"] {
+		c.RequireHTTPS = !c.Loopback()
+	}
+	ownTLS := l.given["TLS_CERT_FILE"] || l.given["TLS_KEY_FILE"] || l.given["TLS_DOMAINS"]
+	unreachable := c.RequireHTTPS && !ownTLS && len(c.TrustedProxies) == 0
+	switch {
+	case unreachable && c.Loopback():
+		// Somebody asked for it by name: it harms nobody and is seen at the first request.
+		l.warn("REQUIRE_HTTPS", "every request will be refused as plain HTTP: no proxy is trusted", "name the proxy in TRUSTED_PROXIES, or unset it")
+	case unreachable:
+		l.problem("REQUIRE_HTTPS", "every request would be refused as plain HTTP: the listener has no TLS of its own and trusts no proxy",
+			"behind a proxy that speaks HTTPS, name its addresses in TRUSTED_PROXIES; on your own machine, run stagedoor dev or set LISTEN_ADDR=127.0.0.1:3000")
+	case !c.RequireHTTPS && !c.Loopback():
+		l.warn("REQUIRE_HTTPS", "is off on a public listener: callers' tokens and LiveKit tokens may travel in clear text", "unset it, and name the proxy that speaks HTTPS in TRUSTED_PROXIES")
+	}
+	l.warnPlainOrigins()
+}
+
+// checkDevListener keeps stagedoor dev on this machine: its demo callers
+// would otherwise be everybody's.
+func (l *loader) checkDevListener() {
+	c := l.config
+	if l.given["LISTEN_ADDR"] && !l.bad["LISTEN_ADDR"] && !c.Loopback() {
+		l.problem("LISTEN_ADDR", "is not a loopback address: stagedoor dev lets anybody in who reaches it", "unset it, set 127.0.0.1:3000, or run stagedoor serve")
+	}
+	if c.RequireHTTPS {
+		l.warn("REQUIRE_HTTPS", "is off under stagedoor dev, which is reached over plain HTTP on this machine alone", "")
+	}
+	c.RequireHTTPS = false
+	l.warnPlainOrigins()
+}
+
+// checkProxies warns when strangers are among those believed.
+func (l *loader) checkProxies() {
+	private := netip.MustParsePrefix("fc00::/7")
+	for _, prefix := range l.config.TrustedProxies {
+		least := 8
+		if prefix.Addr().Is6() {
+			least = 16
+		}
+		if prefix.Bits() < least && !(prefix.Bits() >= private.Bits() && private.Contains(prefix.Addr())) {
+			l.warn("TRUSTED_PROXIES", "trusts a large part of the Internet: whoever reaches the door directly can claim any address and HTTPS", "name the proxy's own addresses alone")
+			return
+		}
+	}
+}
+
+// warnPlainOrigins warns of pages that anybody on their way can rewrite.
+func (l *loader) warnPlainOrigins() {
+	for i, origin := range l.config.AllowedOrigins {
+		host, ok := strings.CutPrefix(origin, "http://")
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if ok && !PrivateHost(host) {
+			l.warn("ALLOWED_ORIGINS", "entry "+strconv.Itoa(i+1)+" is a page without HTTPS: whoever stands between it and its reader can use its reader's tokens", "use the https:// origin")
+		}
+	}
+}
+
+// detectRailway recognizes the platform by variables that it alone sets, and
+// only in the real environment: an .env file copied from there says nothing.
+//
+// SPEC: https://docs.railway.com/reference/variables
+func (l *loader) detectRailway() {
+	c := l.config
+	for _, name := range []string{"RAILWAY_ENVIRONMENT_NAME", "RAILWAY_ENVIRONMENT_ID", "RAILWAY_PROJECT_ID", "RAILWAY_SERVICE_ID", "RAILWAY_DEPLOYMENT_ID", "RAILWAY_REPLICA_ID"} {
+		if s := l.settings[name]; s.value != "" && !s.fromFile {
+			c.Railway = true
+		}
+	}
+	if !c.Railway || l.bad["LISTEN_ADDR"] || c.Loopback() {
+		c.Railway = false
+		return
+	}
+	if !l.given["TRUSTED_PROXIES"] {
+		c.TrustedProxies = railwayProxies()
+	}
+	// SPEC: https://docs.railway.com/networking/public-networking/specs-and-limits
+	// The edge overwrites X-Real-IP with the client's address. X-Forwarded-For
+	// is not documented there and ends in a changing address of the edge's own.
+	if !l.given["CLIENT_IP_HEADER"] {
+		c.ClientIPHeader = "X-Real-IP"
+	}
+	const domain = "RAILWAY_PUBLIC_DOMAIN"
+	if s := l.settings[domain]; s.value != "" && !s.fromFile {
+		host := strings.ToLower(strings.TrimSuffix(s.value, "."))
+		if !validHostName(host) || !strings.Contains(host, ".") {
+			l.problem(domain, "is not a host name", "Railway sets it; remove what overrides it")
+			return
+		}
+		c.PublicHost = host
+	}
+}
+
+// railwayProxies are the addresses from which Railway reaches a container.
+//
+// Railway publishes no list. Its edge is seen to connect from the shared
+// address space of RFC 6598; Railway's own Caddy example trusted all of
+// 100.0.0.0/8 for it (railwayapp/docs pull request 1353 says that this may
+// change), most of which is public, so only the unroutable part is taken.
+// fd12::/16 is the private network of the project's own services. If Railway
+// moves, every request is refused as plain HTTP, and TRUSTED_PROXIES is the remedy.
+func railwayProxies() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("fd12::/16")}
+}
+
+// Loopback reports whether the public listener is bound to loopback, so that
+// only this machine reaches it. localhost counts.
+func (c *Config) Loopback() bool { return loopback(c.ListenAddr) }
+
+// checkAdmin keeps the admin listener from standing open.
+func (l *loader) checkAdmin() {
+	if l.bad["ADMIN_ADDR"] || loopback(l.config.AdminAddr) || l.given["ADMIN_TOKEN"] {
+		return
+	}
+	l.problem("ADMIN_ADDR", "is not a loopback address, and there is no ADMIN_TOKEN: anybody could use the admin API", "set ADMIN_TOKEN to the output of: openssl rand -base64 48")
+}
