@@ -61,6 +61,7 @@ func callerToken(t *testing.T) string {
 // Callers go on joining while the process is told to end. None may see a
 // connection that breaks: an answer, or no connection at all once it is gone.
 func TestNoRequestIsCutAtTheEnd(t *testing.T) {
+	t.Parallel()
 	cmd, url, log := startServe(t, "DRAIN_DELAY=1s")
 	token := callerToken(t)
 	var stop atomic.Bool
@@ -117,6 +118,7 @@ func TestNoRequestIsCutAtTheEnd(t *testing.T) {
 
 // A request that began before the signal is finished after it.
 func TestRunningRequestIsFinished(t *testing.T) {
+	t.Parallel()
 	cmd, url, log := startServe(t, "DRAIN_DELAY=0s")
 	conn, err := net.Dial("tcp", url[len("http://"):])
 	if err != nil {
@@ -148,6 +150,7 @@ func TestRunningRequestIsFinished(t *testing.T) {
 
 // A body that never arrives does not keep the process: it is gone in 12 s.
 func TestStuckRequestDoesNotKeepTheProcess(t *testing.T) {
+	t.Parallel()
 	cmd, url, _ := startServe(t, "DRAIN_DELAY=0s")
 	conn, err := net.Dial("tcp", url[len("http://"):])
 	if err != nil {
