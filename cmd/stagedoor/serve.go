@@ -39,7 +39,7 @@ func (*serveCmd) Run(a *app) error {
 		Door:       newDoor(cfg, d, callers, callers.Prefixes(), a.out, a.now),
 		LiveKitURL: d.url, Ready: callers.Ready, Now: a.now, Log: log,
 		RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
-		TrustedProxies: cfg.TrustedProxies, AllowedOrigins: cfg.AllowedOrigins,
+		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,
 		Helper: client.Helper, Spec: docs.OpenAPI,
 	})
 	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)

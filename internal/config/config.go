@@ -57,8 +57,8 @@ type Config struct {
 	RequireHTTPS bool `env:"REQUIRE_HTTPS" derived:"'true' unless bound to loopback"`
 	// Addresses or CIDRs of the proxies whose `X-Forwarded-*` and client-address headers are believed. Anybody in them can claim any address and HTTPS, so name no more than your proxy.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" derived:"none; Railway's on Railway"`
-	// Header in which a trusted proxy names the client's address.
-	ClientIPHeader string `env:"CLIENT_IP_HEADER" derived:"none; 'X-Real-IP' on Railway" as:"header" later:"warn"`
+	// Header in which a trusted proxy names the client's address, and nothing else. X-Forwarded-For is read from the right, past trusted proxies; any other header must hold one address.
+	ClientIPHeader string `env:"CLIENT_IP_HEADER" derived:"'X-Forwarded-For'; 'X-Real-IP' on Railway" as:"header"`
 	// Exact origins (`https://app.example.com`) whose pages may call the door from a browser. There is no wildcard.
 	AllowedOrigins []string `env:"ALLOWED_ORIGINS" as:"origin"`
 	// PEM file of the certificate chain, if the door itself speaks TLS; together with TLS_KEY_FILE.

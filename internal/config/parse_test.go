@@ -100,7 +100,7 @@ func TestWhatThisVersionCannotCloseIsRefused(t *testing.T) {
 
 func TestWhatHasNoEffectIsSaid(t *testing.T) {
 	for _, set := range []string{
-		"LIVEKIT_WEBHOOKS=off", "CLIENT_IP_HEADER=X-Real-IP", "STRIPE_SECRET_KEY=sk_test_a", "STRIPE_WEBHOOK_SECRET=whsec_a", "STRIPE_API_URL=http://localhost:12111",
+		"LIVEKIT_WEBHOOKS=off", "STRIPE_SECRET_KEY=sk_test_a", "STRIPE_WEBHOOK_SECRET=whsec_a", "STRIPE_API_URL=http://localhost:12111",
 		"BILLING_STATUSES=active", "BILLING_GRACE=72h", "SUBSCRIPTION_CLAIM=sub_id", "CUSTOMER_CLAIM=cus", "DATABASE_URL=sqlite:door.db",
 		"RATE_LIMIT_USER=5/s", "RATE_LIMIT_IP=5/s", "RATE_LIMIT_FAILURES=5/s", "ADMIN_ADDR=127.0.0.1:0", "ADMIN_TOKEN=" + goodOther,
 		"ADMIN_TOKEN_PREVIOUS=" + goodMore, "ADMIN_URL=http://localhost:9464", "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",

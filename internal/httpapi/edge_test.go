@@ -106,6 +106,30 @@ func TestClientAddressIsTheLastUntrustedHop(t *testing.T) {
 	}
 }
 
+func TestClientAddressFromANamedHeader(t *testing.T) {
+	a := &api{Options: Options{ClientIPHeader: "x-real-ip", TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
+	for name, c := range map[string]struct {
+		remote string
+		told   []string
+		want   string
+	}{
+		"the proxy's word":          {"10.0.0.1:1", []string{"198.51.100.7"}, "198.51.100.7"},
+		"a stranger's":              {"203.0.113.9:1", []string{"198.51.100.7"}, "203.0.113.9"},
+		"TestTwoAddressesAreNobody": {"10.0.0.1:1", []string{"6.6.6.6", "198.51.100.7"}, "10.0.0.1"},
+		"a list":                    {"10.0.0.1:1", []string{"6.6.6.6, 198.51.100.7"}, "10.0.0.1"},
+		"none":                      {"10.0.0.1:1", nil, "10.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr, r.Header["X-Real-Ip"] = c.remote, c.told
+			r.Header.Set("X-Forwarded-For", "7.7.7.7")
+			if got, _, _ := a.origin(r); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestCrossOrigin(t *testing.T) {
 	h := newHarness(func(o *Options) { o.AllowedOrigins = []string{"https://app.example"} })
 	allowed := map[string]string{"Origin": "https://app.example"}

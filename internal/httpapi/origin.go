@@ -31,7 +31,7 @@ func (a *api) origin(r *http.Request) (client string, https, trusted bool) {
 	if proto := r.Header.Values("X-Forwarded-Proto"); len(proto) == 1 && strings.EqualFold(proto[0], "https") {
 		https = true
 	}
-	return a.forwardedFor(r, peer).String(), https, true
+	return a.clientOf(r, peer).String(), https, true
 }
 
 // trusts reports whether addr may speak X-Forwarded-* for others.
@@ -42,6 +42,21 @@ func (a *api) trusts(addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// clientOf is the client's address as a trusted proxy tells it.
+func (a *api) clientOf(r *http.Request, peer netip.Addr) netip.Addr {
+	name := http.CanonicalHeaderKey(a.ClientIPHeader)
+	if name == "" || name == "X-Forwarded-For" {
+		return a.forwardedFor(r, peer)
+	}
+	// Anything but one address is nobody's word.
+	if told := r.Header.Values(name); len(told) == 1 {
+		if addr, err := netip.ParseAddr(strings.TrimSpace(told[0])); err == nil {
+			return addr.Unmap().WithZone("")
+		}
+	}
+	return peer
 }
 
 // forwardedFor walks X-Forwarded-For from the right, past trusted proxies, to

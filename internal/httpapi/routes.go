@@ -31,6 +31,8 @@ type Options struct {
 	PublicHost string
 	// TrustedProxies may speak X-Forwarded-*; nobody by default.
 	TrustedProxies []netip.Prefix
+	// ClientIPHeader is where they name the client, if not X-Forwarded-For.
+	ClientIPHeader string
 	// AllowedOrigins are the exact browser origins that may call the API.
 	AllowedOrigins []string
 	// Helper is client/livekit-join.js, Spec is docs/openapi.yaml.
