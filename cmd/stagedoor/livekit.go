@@ -45,7 +45,6 @@ rtc:
   node_ip: 127.0.0.1
   use_external_ip: false
   enable_loopback_candidate: true
-  interfaces: {includes: [lo]}
   ips: {includes: [127.0.0.1/32]}
 keys: {%s: %s}
 logging: {level: warn}
