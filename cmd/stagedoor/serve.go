@@ -53,7 +53,7 @@ func (*serveCmd) Run(a *app) error {
 // warn logs what the configuration leaves open.
 func warn(log *slog.Logger, report *config.Report) {
 	for _, w := range report.Warnings {
-		log.Warn("configuration: "+w.What, "name", w.Name, "remedy", w.Remedy)
+		log.Warn("configuration: "+w.Name+" "+w.What, "name", w.Name, "remedy", w.Remedy)
 	}
 }
 
