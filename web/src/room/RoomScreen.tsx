@@ -1,0 +1,127 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { RoomAudioRenderer, RoomContext, StartAudio, useConnectionState } from '@livekit/components-react';
+import { ConnectionState, type Room } from 'livekit-client';
+import type { JoinDetails } from 'livekit-join';
+import '../styles/room.css';
+import { Icon, Mark } from '../Icon';
+import type { Caller } from '../lib/config';
+import type { Brought } from '../lib/media';
+import type { Problem } from '../lib/problem';
+import type { Fields } from '../lobby/Lobby';
+import { Controls } from './Controls';
+import { useRights, type Rights } from './rights';
+import { Stage } from './Stage';
+import { useCall } from './useCall';
+import { WatchBanner } from './WatchBanner';
+
+interface Props {
+  details: JoinDetails;
+  brought: Brought;
+  fields: Fields;
+  ask(): Promise<JoinDetails>;
+  /** A demo caller who may publish, where there is another one. */
+  payer?: Caller;
+  inviteLink?: string;
+  inviteName?: string;
+  onLeave(why: Problem | null, as?: string): void;
+  onStatus(words: string): void;
+}
+
+export default function RoomScreen({ details, brought, fields, ask, payer, inviteLink, inviteName, onLeave, onStatus }: Props) {
+  const room = useCall(details, brought, onLeave, onStatus);
+  const rights = useRights(room, details);
+  const reason = useReason(details, rights.canPublish, ask, onStatus);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const name = details.room ?? fields.room;
+  const state = useConnectionState(room);
+
+  useEffect(() => heading.current?.focus(), []);
+  useEffect(() => {
+    const doing = state === ConnectionState.Connected ? (rights.canPublish ? 'on stage' : 'watching') : 'connecting';
+    document.title = `${name} · ${doing} · Stagedoor`;
+  }, [name, state, rights.canPublish]);
+
+  const leave = useCallback(
+    (as?: string) => {
+      void room.disconnect();
+      onLeave(null, as);
+    },
+    [room, onLeave],
+  );
+
+  return (
+    <RoomContext.Provider value={room}>
+      <header className="top top-room">
+        <span className="brand">
+          <Mark /> <span className="brand-name">Stagedoor</span>
+        </span>
+        <h1 ref={heading} tabIndex={-1} className="room-name">
+          <span className="sr-only">Room </span>
+          {name}
+        </h1>
+        <RightsSign rights={rights} />
+        {inviteLink && (
+          <a className="button button-quiet button-invite" href={inviteLink} target="_blank" rel="noreferrer">
+            <Icon name="open" />
+            <span>
+              Open {inviteName} <span className="wide-only">in another window</span>
+            </span>
+          </a>
+        )}
+      </header>
+      <main id="main" className="room" data-testid="room-view" data-state={state} tabIndex={-1}>
+        {!rights.canPublish && <WatchBanner reason={reason} payer={payer} onSwitch={(caller) => leave(caller.id)} />}
+        <ConnectionNote state={state} />
+        <Stage room={room} inviteLink={inviteLink} inviteName={inviteName} canPublish={rights.canPublish} />
+      </main>
+      <StartAudio className="button button-primary start-audio" label="Click to hear the room" />
+      <Controls room={room} rights={rights} onLeave={() => leave()} onStatus={onStatus} />
+      <RoomAudioRenderer />
+    </RoomContext.Provider>
+  );
+}
+
+function RightsSign({ rights }: { rights: Rights }) {
+  return (
+    <span className="sign" data-testid="may-publish" data-value={rights.canPublish}>
+      <span className="sign-lamp" aria-hidden="true" />
+      {rights.canPublish ? 'On stage' : 'Watching'}
+      <span className="sr-only">{rights.canPublish ? ': you may publish' : ': you may not publish'}</span>
+    </span>
+  );
+}
+
+function ConnectionNote({ state }: { state: Room['state'] }) {
+  if (state !== ConnectionState.Reconnecting && state !== ConnectionState.SignalReconnecting) return null;
+  return <p className="note">The connection is bad. Reconnecting…</p>;
+}
+
+/**
+ * Why publishing is withheld. LiveKit reports that rights changed during a
+ * call, but not why; the door knows, so it is asked once more.
+ */
+function useReason(details: JoinDetails, canPublish: boolean, ask: Props['ask'], onStatus: Props['onStatus']): string | undefined {
+  const [reason, setReason] = useState<string | undefined>(details.publishDenied);
+  const before = useRef(canPublish);
+  const tools = useRef({ ask, onStatus });
+  tools.current = { ask, onStatus };
+  useEffect(() => {
+    if (before.current === canPublish) return;
+    before.current = canPublish;
+    if (canPublish) {
+      tools.current.onStatus('You may publish now. Camera and microphone are open to you.');
+      return;
+    }
+    setReason(undefined);
+    tools.current.onStatus('You may no longer publish. You still see and hear the room.');
+    let current = true;
+    tools.current.ask().then(
+      (now) => current && setReason(now.publishDenied),
+      () => {}, // The banner has words for a reason it does not know.
+    );
+    return () => {
+      current = false;
+    };
+  }, [canPublish]);
+  return reason;
+}

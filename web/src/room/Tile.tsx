@@ -1,0 +1,64 @@
+import { VideoTrack, isTrackReference, useConnectionQualityIndicator, useIsMuted, useIsSpeaking, useTrackRefContext } from '@livekit/components-react';
+import { ConnectionQuality, Track, type Participant } from 'livekit-client';
+import { Icon } from '../Icon';
+
+function nameOf(who: Participant): string {
+  return who.name || who.identity || 'Somebody';
+}
+
+/** A camera, a screen, or the name of somebody on stage who shows neither. */
+export function StageTile({ size }: { size: { width: number; height: number } }) {
+  const track = useTrackRefContext();
+  const who = track.participant;
+  const speaking = useIsSpeaking(who);
+  const micOff = useIsMuted({ participant: who, source: Track.Source.Microphone });
+  const videoOff = useIsMuted(track);
+  const { quality } = useConnectionQualityIndicator({ participant: who });
+  const screen = track.source === Track.Source.ScreenShare;
+  const showsVideo = isTrackReference(track) && !videoOff;
+  const name = nameOf(who);
+  const poor = quality === ConnectionQuality.Poor || quality === ConnectionQuality.Lost;
+
+  return (
+    <article
+      className="tile"
+      style={size}
+      data-testid="tile"
+      data-identity={who.identity}
+      data-source={track.source}
+      data-local={who.isLocal}
+      data-speaking={speaking && !screen}
+      aria-label={screen ? `${name}’s screen` : name}
+    >
+      {showsVideo ? (
+        <VideoTrack trackRef={track} className={screen ? 'video video-screen' : 'video'} />
+      ) : (
+        <span className="avatar avatar-large" aria-hidden="true">
+          {name.slice(0, 1)}
+        </span>
+      )}
+      <span className="nameplate">
+        {!screen && micOff && <Icon name="mic" off />}
+        <span className="nameplate-name">
+          {screen ? `${name}’s screen` : name}
+          {who.isLocal && !screen && ' (you)'}
+        </span>
+        {!screen && micOff && <span className="sr-only">, microphone off</span>}
+      </span>
+      {poor && <span className="tile-flag">Bad connection</span>}
+    </article>
+  );
+}
+
+export function AudienceTile({ who }: { who: Participant }) {
+  const name = nameOf(who);
+  return (
+    <li className="seat" data-testid="tile" data-identity={who.identity} data-local={who.isLocal}>
+      <span className="avatar avatar-small" aria-hidden="true">
+        {name.slice(0, 1)}
+      </span>
+      {name}
+      {who.isLocal && ' (you)'}
+    </li>
+  );
+}
