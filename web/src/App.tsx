@@ -6,7 +6,8 @@ import { stopAll, type Brought } from './lib/media';
 import { joinProblem, type Problem } from './lib/problem';
 import { lobbyLink, readQuery } from './lib/query';
 import { usePreview } from './lib/usePreview';
-import { Lobby, type Fields } from './lobby/Lobby';
+import type { Fields } from './lobby/fields';
+import { Lobby } from './lobby/Lobby';
 
 const loadRoom = () => import('./room/RoomScreen');
 const RoomScreen = lazy(loadRoom);

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { Icon } from '../Icon';
 import { CUSTOM, slug, type Caller } from '../lib/config';
-import type { Fields } from './Lobby';
+import type { Fields } from './fields';
 
 interface Props {
   callers: Caller[];

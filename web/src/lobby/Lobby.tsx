@@ -4,15 +4,8 @@ import type { Problem } from '../lib/problem';
 import type { Preview } from '../lib/usePreview';
 import { CallerCards } from './CallerCards';
 import { ErrorPanel, useCountdown } from './ErrorPanel';
+import type { Fields } from './fields';
 import { PreviewBox } from './PreviewBox';
-
-export interface Fields {
-  caller: string;
-  room: string;
-  name: string;
-  /** A pasted token. Kept in memory alone. */
-  token: string;
-}
 
 interface Props {
   config: DemoConfig;

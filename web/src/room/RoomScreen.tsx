@@ -7,7 +7,7 @@ import { Icon, Mark } from '../Icon';
 import type { Caller } from '../lib/config';
 import type { Brought } from '../lib/media';
 import type { Problem } from '../lib/problem';
-import type { Fields } from '../lobby/Lobby';
+import type { Fields } from '../lobby/fields';
 import { Controls } from './Controls';
 import { useRights, type Rights } from './rights';
 import { Stage } from './Stage';
