@@ -142,9 +142,10 @@ func TestCrossOrigin(t *testing.T) {
 	for name, header := range map[string]map[string]string{
 		"200": allowed,
 		"401": {"Origin": "https://app.example", "Authorization": ""},
+		"405": {"Origin": "https://app.example", "method": "PUT"},
 		"415": {"Origin": "https://app.example", "Content-Type": "text/plain"},
 	} {
-		resp := h.do(t, request{header: header})
+		resp := h.do(t, request{method: header["method"], header: header})
 		if resp.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || !strings.Contains(resp.Header.Get("Access-Control-Expose-Headers"), "Retry-After") {
 			t.Errorf("%s: %v", name, resp.Header)
 		}
@@ -262,6 +263,9 @@ func TestDemoAnswersOnLoopbackNamesOnly(t *testing.T) {
 	}
 	for _, host := range []string{"evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "10.0.0.1"} {
 		mustRefuse(t, get(host, "/demo/config.json"), http.StatusForbidden, "origin_not_allowed")
+	}
+	if resp := get("healthcheck.platform.example", "/healthz"); resp.StatusCode != 200 {
+		t.Errorf("a probe: %d", resp.StatusCode)
 	}
 	if resp := get("localhost", "/assets/a.js"); resp.StatusCode != 200 || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
 		t.Errorf("asset: %d %v", resp.StatusCode, resp.Header)

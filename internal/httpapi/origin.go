@@ -119,7 +119,7 @@ func loopbackOnly(next http.Handler) http.Handler {
 		}
 		host = strings.Trim(host, "[]")
 		addr, err := netip.ParseAddr(host)
-		if !(err == nil && addr.IsLoopback()) && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
+		if !isProbe(r.URL.Path) && !(err == nil && addr.IsLoopback()) && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
 			refuse(w, r, stagedoor.Refuse(stagedoor.OriginNotAllowed, "stagedoor dev answers on localhost only"))
 			return
 		}

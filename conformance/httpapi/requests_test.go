@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"golang.org/x/text/unicode/norm"
+)
+
+// admits reports whether the contract lets the request be sent: nil, or why not.
+func (c contract) admits(t *testing.T, a answer) error {
+	t.Helper()
+	path, _, _ := strings.Cut(a.path, "?")
+	operation := c.operation(a.method, path)
+	if operation == nil {
+		return errors.New("no such operation")
+	}
+	// The recorded request has been sent, and its body read.
+	r := a.sent.Clone(context.Background())
+	r.Body = http.NoBody
+	if a.call.body != "" {
+		r.Body = a.call.completed().request(t, "http://door", a.origin).Body
+	}
+	return openapi3filter.ValidateRequest(context.Background(), &openapi3filter.RequestValidationInput{
+		Request: r, Route: &routers.Route{Spec: c.doc, Method: a.method, Path: path, PathItem: c.doc.Paths.Value(path), Operation: operation},
+		Options: &openapi3filter.Options{AuthenticationFunc: hasBearer},
+	})
+}
+
+// hasBearer is the contract's one security scheme, as far as a request shows it.
+func hasBearer(_ context.Context, in *openapi3filter.AuthenticationInput) error {
+	if in.SecurityScheme.Scheme != "bearer" || !strings.HasPrefix(in.RequestValidationInput.Request.Header.Get("Authorization"), "Bearer ") {
+		return in.NewError(nil)
+	}
+	return nil
+}
+
+// TestWhatSucceedsIsInTheContract: the contract admits every request of the
+// table that succeeded.
+func TestWhatSucceedsIsInTheContract(t *testing.T) {
+	c, succeeded := mustRead(t), 0
+	for _, a := range record(t, calls()) {
+		if a.status >= http.StatusMultipleChoices {
+			continue
+		}
+		succeeded++
+		if err := c.admits(t, a); err != nil {
+			t.Errorf("%s: %d, and the contract forbids it: %v", a, a.status, err)
+		}
+	}
+	if succeeded != wantSucceeded {
+		t.Errorf("%d answers, want %d", succeeded, wantSucceeded)
+	}
+}
+
+// wantSucceeded is how many answers of the table are no refusals.
+const wantSucceeded = 120
+
+// TestBodiesOfJoin gives /api/join every pair of values for its two fields,
+// with and without a third one, and what is no object: what the contract
+// forbids fails, and what succeeds it admits.
+func TestBodiesOfJoin(t *testing.T) {
+	long, longer := strings.Repeat("r", 256), strings.Repeat("r", 257)
+	values := []string{"", `"r"`, `""`, `" r"`, `null`, `7`, `1.5`, `true`, `[]`, `["r"]`, `{}`, `{"a":"r"}`, `"é"`, `"\u0000"`, `"\u200b"`,
+		`"` + long + `"`, `"` + longer + `"`, `"` + strings.Repeat("é", 128) + `"`, `"` + strings.Repeat("é", 129) + `"`,
+		// Three characters that normalization makes one of two bytes.
+		`"` + strings.Repeat("u\u0308\u0304", 128) + `"`, `"` + strings.Repeat("u\u0308\u0304", 128) + `r"`}
+	var bodies []string
+	for _, room := range values {
+		for _, name := range values {
+			for _, third := range []string{"", `"ttl":60`, `"identity":"bob"`, `"Room":"r"`} {
+				var members []string
+				if room != "" {
+					members = append(members, `"room":`+room)
+				}
+				if name != "" {
+					members = append(members, `"username":`+name)
+				}
+				if third != "" {
+					members = append(members, third)
+				}
+				bodies = append(bodies, "{"+strings.Join(members, ",")+"}")
+			}
+		}
+	}
+	bodies = append(bodies, `[]`, `null`, `7`, `"r"`, `[{"room":"r"}]`, `{"room":"r"`, ` `)
+	var table []call
+	for _, body := range bodies {
+		table = append(table, call{method: http.MethodPost, path: joinPath, body: body, from: ann})
+	}
+	c := mustRead(t)
+	succeeded, forbidden := 0, 0
+	for _, a := range record(t, table, "") {
+		err := c.admits(t, a)
+		switch {
+		case a.status == http.StatusOK && err != nil:
+			t.Errorf("%s succeeds, and the contract forbids it: %v", a, err)
+		case a.status == http.StatusOK:
+			succeeded++
+		case a.status != http.StatusBadRequest:
+			t.Errorf("%s: %d", a, a.status)
+		case err != nil:
+			forbidden++
+		}
+	}
+	t.Logf("%d bodies: %d succeed, %d forbidden", len(bodies), succeeded, forbidden)
+	if len(bodies) != wantBodies.all || succeeded != wantBodies.succeed || forbidden != wantBodies.forbidden {
+		t.Errorf("want %+v", wantBodies)
+	}
+}
+
+// wantBodies pins what comes of the bodies, so that neither side can refuse
+// everything.
+var wantBodies = struct{ all, succeed, forbidden int }{1771, 40, 1641}
+
+// TestLongestRoom shows why a request may hold 384 characters: no character
+// comes of more than three for each two of its bytes.
+func TestLongestRoom(t *testing.T) {
+	for r := range rune(utf8.MaxRune + 1) {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		typed := utf8.RuneCountInString(norm.NFD.String(string(r)))
+		kept := len(norm.NFC.String(string(r)))
+		if 2*typed > 3*kept {
+			t.Errorf("%U: %d characters become %d bytes", r, typed, kept)
+		}
+	}
+}
