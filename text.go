@@ -2,6 +2,7 @@ package stagedoor
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -21,10 +22,13 @@ const (
 	zwj  = '\u200d'
 )
 
+// blank is Braille's empty cell, the one symbol that shows nothing.
+const blank = '\u2800'
+
 // CheckText reports why s cannot be a name that people read: it must be
 // 1 to MaxTextBytes bytes of UTF-8 without outer white space and without
-// anything invisible (Cc, Cf, Cs, Co, Cn, Zl, Zp). It expects s in NFC, which
-// the caller establishes. The error's text may be shown.
+// anything invisible (Cc, Cf, Cs, Co, Cn, Zl, Zp, fillers, and a beginning of
+// marks alone). It expects s in NFC, which the caller establishes. The error's text may be shown.
 func CheckText(s string) error {
 	switch {
 	case s == "":
@@ -37,6 +41,9 @@ func CheckText(s string) error {
 		return errors.New("must not begin or end with white space")
 	}
 	runes := []rune(s)
+	if unicode.Is(unicode.M, runes[0]) {
+		return errors.New("must not begin with a mark that belongs to a character before it")
+	}
 	for i, r := range runes {
 		if r == zwnj || r == zwj {
 			if i == 0 || i == len(runes)-1 || joins(runes[i-1]) || joins(runes[i+1]) {
@@ -45,11 +52,27 @@ func CheckText(s string) error {
 			continue
 		}
 		// unicode.C holds Cc, Cf, Co, Cs and, since Go 1.25, Cn.
-		if unicode.In(r, unicode.C, unicode.Zl, unicode.Zp) {
+		if unicode.In(r, unicode.C, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point) || r == blank {
 			return errors.New("must not contain invisible or unassigned characters")
 		}
 	}
 	return nil
+}
+
+// Printable returns s with everything that does not print, such as escapes of
+// terminals and changes of direction, spelled out as \u{…}: what strangers
+// send may stand in a log, and must not steer who reads it. Other bytes than
+// UTF-8 become U+FFFD.
+func Printable(s string) string {
+	var out strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			out.WriteRune(r)
+			continue
+		}
+		fmt.Fprintf(&out, "\\u{%x}", r)
+	}
+	return out.String()
 }
 
 // joins reports whether r leaves a joiner beside it with nothing to join.

@@ -43,6 +43,11 @@ func TestCheckText(t *testing.T) {
 		"two joiners":                   {"a\u200d\u200db", false},
 		"joiner beside a blank":         {"a \u200db", false},
 		"nothing but a joiner":          {"\u200d", false},
+		"a Hangul filler":               {"\u3164", false},
+		"an empty Braille cell":         {"\u2800", false},
+		"a grapheme joiner":             {"a\u034fb", false},
+		"nothing but a selector":        {"\ufe0f", false},
+		"an accent on nothing":          {"\u0301a", false},
 		"a variation selector is shown": {"❤\ufe0f", true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,13 +62,14 @@ func (c *child) stop() {
 	}
 }
 
-// ready waits until address answers 200, the child ends or ctx does.
-func (c *child) ready(ctx context.Context, address string, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+// ready waits until the probe is answered with 200, the child ends, or the
+// probe's context does.
+func (c *child) ready(probe *http.Request, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(probe.Context(), within)
 	defer cancel()
 	client := &http.Client{Timeout: time.Second}
 	for {
-		if resp, err := client.Get(address); err == nil {
+		if resp, err := client.Do(probe); err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -78,6 +79,9 @@ func (c *child) ready(ctx context.Context, address string, within time.Duration)
 		case <-c.done:
 			return fmt.Errorf("it ended by itself:\n%s", c.tail.String())
 		case <-ctx.Done():
+			if err := probe.Context().Err(); err != nil {
+				return err
+			}
 			return errors.New("it did not answer in time:\n" + c.tail.String())
 		case <-time.After(50 * time.Millisecond):
 		}

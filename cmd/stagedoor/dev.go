@@ -37,6 +37,9 @@ func (c *devCmd) Run(a *app) error {
 		return err
 	}
 	d, err := developmentServer(a, cfg)
+	if a.ctx.Err() != nil {
+		return nil // told to end before it began
+	}
 	if err != nil {
 		return err
 	}

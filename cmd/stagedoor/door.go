@@ -17,7 +17,7 @@ import (
 
 // newAuthenticator builds the callers' issuers that the configuration names.
 func newAuthenticator(cfg *config.Config, mintingKey string, now func() time.Time, log *slog.Logger) (*authn.Authenticator, error) {
-	options := authn.Options{MintingKeys: []string{mintingKey, cfg.LiveKitAPIKeyPrevious}, Now: now, Log: log}
+	options := authn.Options{MintingKeys: []string{mintingKey, cfg.LiveKitAPIKeyPrevious}, PlainHTTP: config.PrivateHost, Now: now, Log: log}
 	if !cfg.JWTSecret.Empty() {
 		issuer := authn.Issuer{ID: cfg.JWTIssuer, Secrets: []stagedoor.Secret{cfg.JWTSecret}, IdentityPrefix: cfg.JWTIdentityPrefix,
 			IdentityClaim: cfg.IdentityClaim, NameClaim: cfg.NameClaim, Audiences: cfg.JWTAudience}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"stagedoor"
+	"stagedoor/internal/livekit"
 )
 
 // livekitPackage is what tools/livekit pins.
@@ -27,8 +29,20 @@ type deployment struct {
 	child    *child // nil when it is not ours
 }
 
-// startLiveKit starts a LiveKit server on loopback, with keys made for this run.
-func startLiveKit(ctx context.Context, binary string) (*deployment, error) {
+// startLiveKit starts a LiveKit server on loopback, with keys made for this
+// run. Another program may take a port between its choice and its use: then
+// others are tried.
+func startLiveKit(ctx context.Context, binary string) (d *deployment, err error) {
+	for range 3 {
+		d, err = tryLiveKit(ctx, binary)
+		if err == nil || !strings.Contains(err.Error(), "address already in use") {
+			break
+		}
+	}
+	return d, err
+}
+
+func tryLiveKit(ctx context.Context, binary string) (*deployment, error) {
 	ports, err := freePorts()
 	if err != nil {
 		return nil, err
@@ -55,11 +69,32 @@ logging: {level: warn}
 	if err != nil {
 		return nil, fmt.Errorf("the LiveKit server %s does not start: %w", binary, err)
 	}
-	if err := d.child.ready(ctx, strings.Replace(d.url, "ws", "http", 1), 10*time.Second); err != nil {
+	probe, err := d.probe(ctx)
+	if err == nil {
+		err = d.child.ready(probe, 10*time.Second)
+	}
+	if err != nil {
 		d.child.stop()
 		return nil, fmt.Errorf("the LiveKit server does not get ready: %w", err)
 	}
 	return d, nil
+}
+
+// probe is a request that only a server with this deployment's key answers
+// with 200: at the address alone somebody else's could answer.
+func (d *deployment) probe(ctx context.Context) (*http.Request, error) {
+	signer := &livekit.Signer{Key: d.key, Secret: d.secret, Now: time.Now}
+	token, err := signer.Sign(stagedoor.Admission{Room: "probe", Identity: "probe", TTL: time.Minute})
+	if err != nil {
+		return nil, err
+	}
+	address := strings.Replace(d.url, "ws", "http", 1) + "/rtc/validate"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	return req, nil
 }
 
 // freePorts finds a TCP port for signalling and a UDP port for media:
@@ -110,24 +145,24 @@ func findLiveKit(ctx context.Context, out io.Writer) (string, error) {
 	return binary, nil
 }
 
-// repository returns the checkout around the working directory or around this
-// program, or "".
+// repository returns the checkout that this program was built in, or the one
+// that is the working directory, or "". It looks no further up: what runs from
+// there must not be anybody's who can write above.
 func repository() string {
-	var starts []string
-	if dir, err := os.Getwd(); err == nil {
-		starts = append(starts, dir)
-	}
+	var candidates []string
 	if program, err := os.Executable(); err == nil {
-		starts = append(starts, filepath.Dir(program))
+		candidates = append(candidates, filepath.Dir(filepath.Dir(program)))
 	}
-	for _, dir := range starts {
-		for ; ; dir = filepath.Dir(dir) {
-			if _, err := os.Stat(filepath.Join(dir, "tools", "livekit", "go.mod")); err == nil {
-				return dir
-			}
-			if dir == filepath.Dir(dir) {
-				break
-			}
+	if dir, err := os.Getwd(); err == nil {
+		candidates = append(candidates, dir)
+	}
+	for _, dir := range candidates {
+		module, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err != nil || !strings.HasPrefix(string(module), "module stagedoor\n") {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(dir, "tools", "livekit", "go.mod")); err == nil {
+			return dir
 		}
 	}
 	return ""

@@ -30,6 +30,8 @@ var (
 )
 
 func main() {
+	// A reader of the output that goes away makes writes fail; it ends nothing.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)

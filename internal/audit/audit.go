@@ -6,25 +6,31 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
-	"sync"
 	"time"
 
 	"stagedoor"
 )
 
+// patience is how long a record may take to be written. Who reads the log may
+// have stopped reading; then nobody is let in, but nobody is kept waiting.
+const patience = 2 * time.Second
+
+var errStuck = errors.New("the audit log takes no record")
+
 // Log writes records as JSON lines. Safe for concurrent use.
 type Log struct {
-	mu  sync.Mutex
-	out io.Writer
-	now func() time.Time
-	id  func(context.Context) string
+	turn chan struct{} // holds one token while a record is written
+	out  io.Writer
+	now  func() time.Time
+	id   func(context.Context) string
 }
 
 // New returns a log that writes to out. requestID finds the request's id in
 // its context.
 func New(out io.Writer, now func() time.Time, requestID func(context.Context) string) *Log {
-	return &Log{out: out, now: now, id: requestID}
+	return &Log{turn: make(chan struct{}, 1), out: out, now: now, id: requestID}
 }
 
 // entry is one line. The token itself is never in it: its hash is enough to
@@ -45,13 +51,13 @@ type entry struct {
 	TokenSHA256   string    `json:"tokenSha256,omitempty"`
 }
 
-// Record writes one line. Errors: whatever the writer says; then the decision
-// must not be handed out.
+// Record writes one line. Errors: whatever the writer says, a write that takes
+// longer than two seconds, or ctx; then the decision must not be handed out.
 func (l *Log) Record(ctx context.Context, r stagedoor.AuditRecord) error {
 	a := r.Admission
 	line := entry{
 		Time: l.now().UTC(), Audit: "join", RequestID: l.id(ctx), Outcome: "granted",
-		Issuer: r.Principal.Issuer, Subject: r.Principal.Subject, Room: string(r.Request.Room),
+		Issuer: stagedoor.Printable(r.Principal.Issuer), Subject: stagedoor.Printable(r.Principal.Subject), Room: string(r.Request.Room),
 		Identity: string(a.Identity), CanSubscribe: a.Grants.Subscribe, CanPublish: a.Grants.Publish,
 		PublishDenied: string(a.PublishDenied), TTL: int(a.TTL.Seconds()),
 	}
@@ -66,8 +72,25 @@ func (l *Log) Record(ctx context.Context, r stagedoor.AuditRecord) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, err = l.out.Write(append(data, '\n'))
-	return err
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case l.turn <- struct{}{}:
+	case <-timer.C:
+		return errStuck
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := l.out.Write(append(data, '\n'))
+		<-l.turn
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		return err
+	case <-timer.C:
+		return errStuck
+	}
 }

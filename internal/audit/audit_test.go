@@ -35,7 +35,7 @@ func TestRecord(t *testing.T) {
 	if json.Unmarshal([]byte(lines[0]), &first) != nil || json.Unmarshal([]byte(lines[1]), &second) != nil {
 		t.Fatal("not JSON")
 	}
-	for name, want := range map[string]any{"outcome": "granted", "subject": "ann\n{}", "room": "r", "identity": "ann", "requestId": "req-1", "canPublish": false, "ttl": 3600.0,
+	for name, want := range map[string]any{"outcome": "granted", "subject": "ann\\u{a}{}", "room": "r", "identity": "ann", "requestId": "req-1", "canPublish": false, "ttl": 3600.0,
 		// printf canary | sha256sum
 		"tokenSha256": "e100fbce008c04ec40637af0af91fb2f05aeedc23f856a2d3c0b1580625d755e"} {
 		if first[name] != want {
@@ -55,5 +55,35 @@ func TestLostRecordIsAnError(t *testing.T) {
 	log := New(broken{}, time.Now, func(context.Context) string { return "" })
 	if log.Record(t.Context(), stagedoor.AuditRecord{}) == nil {
 		t.Error("nobody would know")
+	}
+}
+
+// stuck is a pipe that nobody reads.
+type stuck struct{ release chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.release
+	return len(p), nil
+}
+
+func TestStuckLogLetsNobodyInAndNobodyWait(t *testing.T) {
+	out := stuck{make(chan struct{})}
+	log := New(out, time.Now, func(context.Context) string { return "" })
+	begin := time.Now()
+	results := make(chan error)
+	for range 20 {
+		go func() { results <- log.Record(t.Context(), stagedoor.AuditRecord{}) }()
+	}
+	for range 20 {
+		if err := <-results; err == nil {
+			t.Error("a record was taken for written")
+		}
+	}
+	if took := time.Since(begin); took > patience+time.Second {
+		t.Errorf("held for %v", took)
+	}
+	close(out.release)
+	if err := log.Record(t.Context(), stagedoor.AuditRecord{}); err != nil {
+		t.Errorf("the log does not come back: %v", err)
 	}
 }

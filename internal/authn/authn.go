@@ -56,6 +56,9 @@ type Options struct {
 	MintingKeys []string
 	// Now is the clock.
 	Now func() time.Time
+	// PlainHTTP says to which hosts an issuer that is itself reached over
+	// http may point for its keys without TLS; nil means none.
+	PlainHTTP func(host string) bool
 	// Transport carries the requests to issuers; nil means the standard one
 	// with bounded headers.
 	Transport http.RoundTripper
@@ -80,14 +83,17 @@ func New(o Options) (*Authenticator, error) {
 			return nil, fmt.Errorf("issuer %q needs either shared secrets or published keys", i.ID)
 		case i.Remote && i.ID == "":
 			return nil, errors.New("an issuer with published keys needs an ID")
-		case i.Remote && empty(i.Audiences) && empty(i.AuthorizedParties):
+		case i.Remote && len(i.Audiences) == 0 && len(i.AuthorizedParties) == 0:
 			return nil, fmt.Errorf("issuer %q has no audience and no authorized party", i.ID)
+		case slices.Contains(i.Audiences, "") || slices.Contains(i.AuthorizedParties, ""):
+			// An empty name would match a claim that says nothing.
+			return nil, fmt.Errorf("issuer %q has an empty audience or authorized party", i.ID)
 		case slices.ContainsFunc(a.issuers, func(other *Issuer) bool { return other.ID == i.ID }):
 			return nil, fmt.Errorf("issuer %q is configured twice", i.ID)
 		}
 		var err error
 		if i.Remote {
-			fetcher := newFetcher(i.ID, i.JWKSURL, o.Transport)
+			fetcher := newFetcher(i.ID, i.JWKSURL, o.PlainHTTP, o.Transport)
 			i.live = newKeySource(i.ID, fetcher, o.Now, o.Log)
 		} else if i.keys, err = SecretKeys(i.Secrets...); err != nil {
 			return nil, err
@@ -96,10 +102,6 @@ func New(o Options) (*Authenticator, error) {
 	}
 	return a, nil
 }
-
-// empty reports whether a rule names nothing: an empty name would match a
-// claim that says nothing.
-func empty(names []string) bool { return len(names) == 0 || slices.Contains(names, "") }
 
 // Run keeps the issuers' keys fresh until ctx ends.
 func (a *Authenticator) Run(ctx context.Context) {
@@ -209,6 +211,7 @@ func (i *Issuer) verify(ctx context.Context, j JWS) error {
 		}
 		return nil
 	}
+	seen := i.live.current.Load()
 	keys, ok := i.live.keys()
 	failure := errUnknownKey
 	if ok {
@@ -216,7 +219,8 @@ func (i *Issuer) verify(ctx context.Context, j JWS) error {
 			return nil
 		}
 	}
-	if i.live.refresh(ctx) {
+	i.live.refresh(ctx)
+	if i.live.current.Load() != seen {
 		if keys, ok = i.live.keys(); ok {
 			failure = keys.Verify(j)
 		}
@@ -244,7 +248,7 @@ func (i *Issuer) principal(claims stagedoor.Claims) (stagedoor.Principal, error)
 		if handle == "" {
 			return stagedoor.Principal{}, stagedoor.Refuse(stagedoor.IdentityNotAllowed, "the token's identity claim is missing or not a string")
 		}
-		if i.IdentityClaim == "email" && claims["email_verified"] == false {
+		if !emailVerified(claims, i.IdentityClaim) {
 			return stagedoor.Principal{}, stagedoor.Refuse(stagedoor.IdentityNotAllowed, "the token's e-mail address is not verified")
 		}
 		p.Handle = handle

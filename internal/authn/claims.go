@@ -177,3 +177,17 @@ func claimAt(claims map[string]any, path string) (any, bool) {
 	}
 	return nil, false
 }
+
+// emailVerified reports whether nothing speaks against using the claim at
+// path as an identity: where it is an e-mail address and email_verified stands
+// beside it, that must be true. Some issuers write it as a string.
+//
+// SPEC: OpenID Connect Core 1.0 §5.1.
+func emailVerified(claims stagedoor.Claims, path string) bool {
+	parent, ok := strings.CutSuffix(path, "email")
+	if !ok || (parent != "" && !strings.HasSuffix(parent, ".")) {
+		return true
+	}
+	verified, present := claimAt(claims, parent+"email_verified")
+	return !present || verified == true || verified == "true"
+}

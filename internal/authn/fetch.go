@@ -22,21 +22,27 @@ const (
 	maxRedirects  = 3
 )
 
+var errGone = errors.New("the keys are not where they were")
+
 // fetcher asks one issuer over HTTP. Safe for concurrent use.
 type fetcher struct {
 	issuer     string
 	jwksURL    string // configured, or empty
+	plainHTTP  func(host string) bool
 	discovered atomic.Pointer[string]
 	client     *http.Client
 }
 
-func newFetcher(issuer, jwksURL string, transport http.RoundTripper) *fetcher {
+func newFetcher(issuer, jwksURL string, plainHTTP func(string) bool, transport http.RoundTripper) *fetcher {
 	if transport == nil {
 		bounded := http.DefaultTransport.(*http.Transport).Clone()
 		bounded.MaxResponseHeaderBytes = 64 << 10
 		transport = bounded
 	}
-	return &fetcher{issuer: issuer, jwksURL: jwksURL,
+	if plainHTTP == nil {
+		plainHTTP = func(string) bool { return false }
+	}
+	return &fetcher{issuer: issuer, jwksURL: jwksURL, plainHTTP: plainHTTP,
 		client: &http.Client{Transport: transport, CheckRedirect: sameHost}}
 }
 
@@ -54,21 +60,33 @@ func sameHost(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// fetch returns the issuer's current keys.
+// fetch returns the issuer's current keys. Without discover it goes straight
+// to where they were found last, and looks for them anew only when they are
+// gone from there.
 func (f *fetcher) fetch(ctx context.Context, discover bool) (KeySet, error) {
-	address := f.jwksURL
-	if address == "" {
-		known := f.discovered.Load()
-		if discover || known == nil {
-			found, err := f.discover(ctx)
-			if err != nil {
-				return KeySet{}, err
-			}
-			known = &found
-			f.discovered.Store(known)
-		}
-		address = *known
+	if f.jwksURL != "" {
+		return f.keysAt(ctx, f.jwksURL)
 	}
+	known := f.discovered.Load()
+	if known != nil && !discover {
+		keys, err := f.keysAt(ctx, *known)
+		if !errors.Is(err, errGone) {
+			return keys, err
+		}
+	}
+	found, err := f.discover(ctx)
+	if err != nil {
+		return KeySet{}, err
+	}
+	f.discovered.Store(&found)
+	if known != nil && !discover && found == *known {
+		return KeySet{}, errGone
+	}
+	return f.keysAt(ctx, found)
+}
+
+// keysAt reads the key set at an address.
+func (f *fetcher) keysAt(ctx context.Context, address string) (KeySet, error) {
 	body, err := f.get(ctx, address)
 	if err != nil {
 		return KeySet{}, err
@@ -99,34 +117,44 @@ func (f *fetcher) discover(ctx context.Context) (string, error) {
 	if err != nil || address.Host == "" || address.User != nil {
 		return "", errors.New("the discovery document has no usable jwks_uri")
 	}
-	if address.Scheme != "https" && !(address.Scheme == "http" && strings.HasPrefix(f.issuer, "http://")) {
+	plain := address.Scheme == "http" && strings.HasPrefix(f.issuer, "http://") && f.plainHTTP(address.Hostname())
+	if address.Scheme != "https" && !plain {
 		return "", errors.New("the discovery document's jwks_uri is not https")
 	}
 	return document.JWKSURI, nil
 }
 
-// get reads one answer, bounded in size.
+// get reads one answer, bounded in size. Its errors name host and path only:
+// a query may hold a key.
 func (f *fetcher) get(ctx context.Context, address string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("an address that cannot be asked")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "stagedoor")
+	place := req.URL.Host + req.URL.Path
 	resp, err := f.client.Do(req)
 	if err != nil {
-		return nil, err
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		return nil, fmt.Errorf("%s: %w", place, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
+		return nil, fmt.Errorf("%s answered %d: %w", place, resp.StatusCode, errGone)
+	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %d", address, resp.StatusCode)
+		return nil, fmt.Errorf("%s answered %d", place, resp.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxFetchBytes+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", place, err)
 	}
 	if len(body) > maxFetchBytes {
-		return nil, fmt.Errorf("%s answered more than %d bytes", address, maxFetchBytes)
+		return nil, fmt.Errorf("%s answered more than %d bytes", place, maxFetchBytes)
 	}
 	return body, nil
 }

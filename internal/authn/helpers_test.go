@@ -186,13 +186,15 @@ func (p *idp) answer(h http.HandlerFunc) {
 	p.handler = h
 }
 
+func onLoopback(host string) bool { return host == "127.0.0.1" }
+
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // newAuth builds an authenticator over the issuers; keys of remote ones are
 // loaded once, without the background loop.
 func newAuth(t testing.TB, c *clock, issuers ...Issuer) *Authenticator {
 	t.Helper()
-	a, err := New(Options{Issuers: issuers, MintingKeys: []string{"APIminting"}, Now: c.now, Log: quiet()})
+	a, err := New(Options{Issuers: issuers, MintingKeys: []string{"APIminting"}, Now: c.now, Log: quiet(), PlainHTTP: onLoopback})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,10 @@ type keySource struct {
 
 	current atomic.Pointer[snapshot]
 
+	// wake tells the background that a caller's question went wrong: to say so,
+	// and to ask again long before its next turn.
+	wake chan struct{}
+
 	mu      sync.Mutex
 	asked   time.Time // when a caller's token last made us ask
 	running *flight   // the question under way, nil when none
@@ -58,7 +62,7 @@ type flight struct {
 }
 
 func newKeySource(issuer string, f keyFetcher, now func() time.Time, log *slog.Logger) *keySource {
-	return &keySource{issuer: issuer, fetcher: f, now: now, log: log}
+	return &keySource{issuer: issuer, fetcher: f, now: now, log: log, wake: make(chan struct{}, 1)}
 }
 
 // keys returns the issuer's keys; false when there are none that count.
@@ -72,8 +76,8 @@ func (s *keySource) keys() (KeySet, bool) {
 
 // refresh asks the issuer again on behalf of a caller whose token did not
 // verify, unless that was done within refreshEvery, and waits no longer than
-// refreshWait. It reports whether newer keys may be there.
-func (s *keySource) refresh(ctx context.Context) bool {
+// refreshWait.
+func (s *keySource) refresh(ctx context.Context) {
 	s.mu.Lock()
 	f := s.running
 	if f == nil {
@@ -84,17 +88,15 @@ func (s *keySource) refresh(ctx context.Context) bool {
 	}
 	s.mu.Unlock()
 	if f == nil {
-		return false
+		return
 	}
 	timer := time.NewTimer(refreshWait)
 	defer timer.Stop()
 	select {
 	case <-f.done:
-		return f.err == nil
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return false
 }
 
 // startLocked begins a question to the issuer. It outlives the request that
@@ -110,6 +112,12 @@ func (s *keySource) startLocked(discover bool) *flight {
 			s.current.Store(&snapshot{keys: keys, at: s.now()})
 		}
 		f.err = err
+		if _, usable := s.keys(); err != nil || !usable {
+			select {
+			case s.wake <- struct{}{}:
+			default:
+			}
+		}
 		s.mu.Lock()
 		s.running = nil
 		s.mu.Unlock()
@@ -122,11 +130,16 @@ func (s *keySource) startLocked(discover bool) *flight {
 // the background, until ctx ends.
 func (s *keySource) run(ctx context.Context) {
 	wait := time.Second
-	for {
+	for woken := false; ; {
 		s.mu.Lock()
 		f := s.running
 		if f == nil {
 			f = s.startLocked(true)
+		}
+		if woken {
+			// It counts as the callers' question, so that theirs and this one
+			// together keep to one in refreshEvery.
+			s.asked = s.now()
 		}
 		s.mu.Unlock()
 		select {
@@ -134,9 +147,22 @@ func (s *keySource) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		select {
+		case <-s.wake: // it is of the question just answered
+		default:
+		}
 		pause := s.report(f.err, &wait)
 		select {
 		case <-time.After(pause):
+			woken = false
+			continue
+		case <-s.wake:
+			woken = true
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(min(pause, refreshEvery)):
 		case <-ctx.Done():
 			return
 		}

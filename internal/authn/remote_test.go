@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -143,7 +144,7 @@ func TestBeforeTheFirstLoadItIsUnavailable(t *testing.T) {
 func TestBackgroundLoopLoadsAndEnds(t *testing.T) {
 	k1 := newSigner(t, "ES256", "k1")
 	p := newIDP(t, k1)
-	a, err := New(Options{Issuers: []Issuer{remoteIssuer(p)}, Now: time.Now, Log: quiet()})
+	a, err := New(Options{Issuers: []Issuer{remoteIssuer(p)}, Now: time.Now, Log: quiet(), PlainHTTP: onLoopback})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,11 +154,7 @@ func TestBackgroundLoopLoadsAndEnds(t *testing.T) {
 		a.Run(ctx)
 		close(ended)
 	}()
-	for deadline := time.Now().Add(5 * time.Second); a.Ready() != nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("keys were never loaded")
-		}
-	}
+	waitFor(t, 5*time.Second, func() bool { return a.Ready() == nil })
 	cancel()
 	<-ended
 }
@@ -228,17 +225,142 @@ func TestDiscoveryMustBeTheIssuersOwn(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	f := newFetcher("https://issuer.example", "", roundTrip(func(*http.Request) string {
-		return `{"issuer":"https://issuer.example","jwks_uri":"http://issuer.example/keys"}`
+	for issuer, keys := range map[string]string{
+		"https://issuer.example": "http://127.0.0.1/keys", // https to http
+		"http://127.0.0.1":       "http://public.example/keys",
+	} {
+		f := newFetcher(issuer, "", onLoopback, roundTrip(func(r *http.Request) string {
+			if r.URL.Path == "/keys" {
+				return string(jwksOf(k1))
+			}
+			return `{"issuer":"` + issuer + `","jwks_uri":"` + keys + `"}`
+		}))
+		if _, err := f.fetch(t.Context(), true); err == nil {
+			t.Errorf("keys of %s were fetched from %s", issuer, keys)
+		}
+	}
+}
+
+func TestMovedKeysAreFoundAgain(t *testing.T) {
+	k1, k2 := newSigner(t, "ES256", "k1"), newSigner(t, "ES256", "k2")
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(jwksOf(k2)) }))
+	defer moved.Close()
+	p, c := newIDP(t, k1), newClock()
+	a := newAuth(t, c, remoteIssuer(p))
+	p.answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	before := p.asked.Load()
+	mustRefuse(t, a, k2.sign(t, claimsOf(p), nil), stagedoor.InvalidToken)
+	if n := p.asked.Load() - before; n != 1 {
+		t.Errorf("keys that are gone were asked for %d times", n)
+	}
+	p.discovery["jwks_uri"] = moved.URL
+	c.advance(refreshEvery)
+	mustAccept(t, a, k2.sign(t, claimsOf(p), nil))
+}
+
+// One empty answer to a caller's question must not last until the
+// background's next turn.
+func TestEmptyKeySetHealsByItself(t *testing.T) {
+	t.Parallel()
+	k1, evil := newSigner(t, "ES256", "k1"), newSigner(t, "ES256", "k1")
+	p := newIDP(t, k1)
+	var log syncBuffer
+	a, err := New(Options{Issuers: []Issuer{remoteIssuer(p)}, Now: time.Now, PlainHTTP: onLoopback, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		a.Run(ctx)
+		close(ended)
+	}()
+	waitFor(t, 5*time.Second, func() bool { return a.Ready() == nil })
+	p.answer(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) })
+	claims := map[string]any{"iss": p.URL, "aud": "door", "sub": "ann", "exp": time.Now().Add(time.Hour).Unix()}
+	mustRefuse(t, a, evil.sign(t, claims, nil), stagedoor.Unavailable)
+	p.answer(nil)
+	waitFor(t, refreshEvery+3*time.Second, func() bool { return a.Ready() == nil })
+	cancel()
+	<-ended
+}
+
+func waitFor(t *testing.T, within time.Duration, what func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !what(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v", within)
+		}
+	}
+}
+
+// syncBuffer is a log that several goroutines write.
+type syncBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+// Write appends under the lock.
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func TestWhatGoesWrongWithAnIssuerIsSaid(t *testing.T) {
+	k1 := newSigner(t, "ES256", "k1")
+	p, c := newIDP(t, k1), newClock()
+	var log bytes.Buffer
+	s := newKeySource(p.URL, newFetcher(p.URL, "", onLoopback, nil), c.now, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	broken := errors.New("no route")
+	wait := time.Second
+	for i, want := range []time.Duration{1, 2, 4, 8, 10, 10} {
+		if got := s.report(broken, &wait); got != want*time.Second {
+			t.Errorf("attempt %d pauses %v", i, got)
+		}
+	}
+	load(s)
+	if got := s.report(nil, &wait); got < backgroundEvery*9/10 || got > backgroundEvery*11/10 {
+		t.Errorf("pauses %v when all is well", got)
+	}
+	if got := s.report(broken, &wait); got != retryEvery {
+		t.Errorf("pauses %v while the issuer is down", got)
+	}
+	for _, want := range []string{"its callers are refused", "issuer keys loaded", "the last ones count for 24 h", "no route"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, log.String())
+		}
+	}
+}
+
+func TestFetchErrorsNameNoQuery(t *testing.T) {
+	down := httptest.NewServer(http.NotFoundHandler())
+	address := down.URL
+	f := newFetcher("https://issuer.example", address+"/keys?apikey=canary", nil, nil)
+	_, gone := f.fetch(t.Context(), true)
+	down.Close()
+	_, refused := f.fetch(t.Context(), true)
+	for _, err := range []error{gone, refused} {
+		if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "/keys") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestHostileHeadersOfAnIssuerAreBounded(t *testing.T) {
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Big", strings.Repeat("x", 100<<10))
+		_, _ = w.Write([]byte(`{"keys":[]}`))
 	}))
-	if _, err := f.fetch(t.Context(), true); err == nil {
-		t.Error("an https issuer's keys were fetched over http")
+	defer endless.Close()
+	if _, err := newFetcher("https://issuer.example", endless.URL, nil, nil).fetch(t.Context(), true); err == nil {
+		t.Error("100 KiB of headers were taken")
 	}
 }
 
 func TestDiscoveryOfAnIssuerWithPathAndSlash(t *testing.T) {
 	var asked []string
-	f := newFetcher("https://tenant.example/path/", "", roundTrip(func(r *http.Request) string {
+	f := newFetcher("https://tenant.example/path/", "", nil, roundTrip(func(r *http.Request) string {
 		asked = append(asked, r.URL.String())
 		if strings.HasSuffix(r.URL.Path, "openid-configuration") {
 			return `{"issuer":"https://tenant.example/path/","jwks_uri":"https://keys.example/jwks"}`
@@ -254,6 +376,18 @@ func TestDiscoveryOfAnIssuerWithPathAndSlash(t *testing.T) {
 	want := "https://tenant.example/path/.well-known/openid-configuration https://keys.example/jwks https://keys.example/jwks"
 	if got := strings.Join(asked, " "); got != want {
 		t.Errorf("asked %s", got)
+	}
+}
+
+func TestRedirectsStayWithHostAndScheme(t *testing.T) {
+	for target, ok := range map[string]bool{
+		"https://idp.example/b": true, "http://idp.example/b": false, "https://idp.example:8443/b": false, "https://evil.example/b": false,
+	} {
+		from, _ := http.NewRequest(http.MethodGet, "https://idp.example/a", nil)
+		to, _ := http.NewRequest(http.MethodGet, target, nil)
+		if err := sameHost(to, []*http.Request{from}); (err == nil) != ok {
+			t.Errorf("%s: %v", target, err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,22 +29,37 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge
 	}
+	recordOf(r.Context()).bodyRead = true
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
 		var exceeded *http.MaxBytesError
 		if errors.As(err, &exceeded) {
 			return nil, tooLarge
 		}
-		return nil, &stagedoor.Error{Kind: stagedoor.InvalidJSON, Detail: "the body did not arrive whole", Err: err}
+		return nil, &stagedoor.Error{Kind: stagedoor.InvalidJSON, Detail: "the body did not arrive whole", Err: reasonOf(err)}
 	}
 	return body, nil
+}
+
+// reasonOf names why a body broke off. The error itself may quote what was
+// sent: a malformed trailer can hold a credential.
+func reasonOf(err error) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.New("too slow")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("cut short")
+	}
+	return errors.New("malformed")
 }
 
 // isJSON reports whether the headers promise plain JSON in UTF-8. Some client
 // SDKs send the type twice, as two headers or joined by a comma.
 func isJSON(header http.Header) bool {
-	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return false
+	for _, encoding := range header.Values("Content-Encoding") {
+		if !strings.EqualFold(encoding, "identity") {
+			return false
+		}
 	}
 	sent := strings.Join(header.Values("Content-Type"), ",")
 	for one := range strings.SplitSeq(sent, ",") {

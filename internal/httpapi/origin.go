@@ -92,7 +92,7 @@ func (a *api) requireHTTPS(next http.Handler) http.Handler {
 		case isProbe(r.URL.Path) || !a.RequireHTTPS:
 		case recordOf(r.Context()).https:
 			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
-		case a.PublicHost != "" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		case a.PublicHost != "" && strings.HasPrefix(r.URL.Path, "/") && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 			target := "https://" + a.PublicHost + r.URL.EscapedPath()
 			if r.URL.RawQuery != "" {
 				target += "?" + r.URL.RawQuery

@@ -23,6 +23,8 @@ type record struct {
 	issuer, subject, room, identity string
 	mayPublish                      bool
 	publishDenied                   string
+	// bodyRead is set once the body was asked for.
+	bodyRead bool
 }
 
 type recordKey struct{}
@@ -96,8 +98,16 @@ func (a *api) observe(next http.Handler) http.Handler {
 			a.logRequest(r, rec, a.Now().Sub(start))
 		}()
 		next.ServeHTTP(sw, r)
+		if r.ContentLength != 0 && !rec.bodyRead {
+			// net/http sends a small answer only when it has read, or given up on,
+			// the rest of the body: who withholds one would hold the connection.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadGrace))
+		}
 	})
 }
+
+// unreadGrace is how long a body that nobody asked for may take to pass by.
+const unreadGrace = 100 * time.Millisecond
 
 // recovered answers a panic like any other internal error. http.ErrAbortHandler
 // keeps its meaning.
@@ -123,12 +133,12 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
-		slog.String("requestId", rec.id), slog.String("method", clip(r.Method, 16)), slog.String("path", clip(r.URL.Path, 128)),
+		slog.String("requestId", rec.id), slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)),
 		slog.Int("status", rec.status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", rec.client),
 	}
 	add := func(name, value string) {
 		if value != "" {
-			attrs = append(attrs, slog.String(name, value))
+			attrs = append(attrs, slog.String(name, clip(value)))
 		}
 	}
 	if rec.err != nil {
@@ -146,10 +156,13 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// clip bounds what a stranger can put into one line.
-func clip(s string, most int) string {
-	if len(s) > most {
-		return s[:most] + "…"
+// maxLogged is the most that one value can put into a line, in bytes.
+const maxLogged = 256
+
+// clip bounds what a stranger can put into one line, and makes it harmless.
+func clip(s string) string {
+	if len(s) > maxLogged {
+		s = s[:maxLogged] + "…"
 	}
-	return s
+	return stagedoor.Printable(s)
 }

@@ -124,10 +124,10 @@ func (a *api) crossOrigin(next http.Handler) http.Handler {
 		// A list left empty would mean every origin.
 		AllowOriginFunc: func(origin string) bool { return slices.Contains(a.AllowedOrigins, origin) },
 		// Methods that no address takes are among them, so that a page can read the 405.
-		AllowedMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders:  []string{"Authorization", "Content-Type", "Traceparent", "Tracestate"},
-		ExposedHeaders:  []string{"X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"},
-		MaxAge:          600,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Traceparent", "Tracestate"},
+		ExposedHeaders: []string{"X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"},
+		MaxAge:         600,
 	}).Handler(next)
 }
 

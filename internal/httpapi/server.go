@@ -16,8 +16,10 @@ const (
 	writeTimeout      = 15 * time.Second
 	// idleTimeout outlasts the 60 s for which platforms' proxies keep
 	// connections, so that they close them and not we.
-	idleTimeout    = 75 * time.Second
-	maxHeaderBytes = 32 << 10
+	idleTimeout = 75 * time.Second
+	// maxHeaderBytes has room for a token of 8 KiB and as much again; in memory
+	// many short headers take some twenty times their size.
+	maxHeaderBytes = 16 << 10
 	// goneWithin bounds the time from the signal to the end, DRAIN_DELAY included.
 	goneWithin = 12 * time.Second
 )
@@ -33,6 +35,8 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		// OPTIONS * is answered like everything else.
+		DisableGeneralOptionsHandler: true,
 		// What net/http says here is mostly caused by strangers.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
