@@ -23,8 +23,8 @@ func (l *loader) checkCallers() {
 		l.problem("OIDC_AUDIENCE", "is missing: tokens made for any other application would be accepted",
 			"set OIDC_AUDIENCE to the audience of your tokens, or OIDC_AUTHORIZED_PARTIES to the clients they are issued to")
 	}
-	if c := l.config; c.JWTIssuer != "" && c.JWTIssuer == c.LiveKitAPIKey {
-		l.problem("JWT_ISSUER", "equals LIVEKIT_API_KEY: callers' tokens must not look like LiveKit's, and are refused when they do", "give the issuer another name")
+	if c := l.config; c.JWTIssuer != "" && (c.JWTIssuer == c.LiveKitAPIKey || c.JWTIssuer == c.LiveKitAPIKeyPrevious) {
+		l.problem("JWT_ISSUER", "equals a LiveKit API key: callers' tokens must not look like LiveKit's, and are refused when they do", "give the issuer another name")
 	}
 	if jwt && oidc {
 		l.checkTwoIssuers()

@@ -59,7 +59,7 @@ func TestTwoIssuersAreKeptApart(t *testing.T) {
 	check(t, []rule{
 		{"one string for both", Serve, both("JWT_ISSUER=https://idp.acme.test/", "OIDC_IDENTITY_PREFIX=idp"), []string{"JWT_ISSUER: equals OIDC_ISSUER"}, nil},
 		{"a slash makes another issuer", Serve, both("JWT_ISSUER=https://idp.acme.test", "OIDC_IDENTITY_PREFIX=idp"), nil, nil},
-		{"LiveKit's key", Serve, []string{"JWT_ISSUER=APIq7wJc2xYt9Lr"}, []string{"JWT_ISSUER: equals LIVEKIT_API_KEY"}, nil},
+		{"LiveKit's key", Serve, []string{"JWT_ISSUER=APIq7wJc2xYt9Lr"}, []string{"JWT_ISSUER: equals a LiveKit API key"}, nil},
 		{"one prefix for both", Serve, both("JWT_IDENTITY_PREFIX=a", "OIDC_IDENTITY_PREFIX=a"), []string{"OIDC_IDENTITY_PREFIX: equals JWT_IDENTITY_PREFIX"}, nil},
 		{"guest", Serve, both("OIDC_IDENTITY_PREFIX=guest"), []string{"OIDC_IDENTITY_PREFIX: reserved"}, nil},
 		{"guest alone", Serve, []string{"JWT_IDENTITY_PREFIX=guest"}, []string{"JWT_IDENTITY_PREFIX: reserved"}, nil},

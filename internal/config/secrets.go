@@ -77,6 +77,8 @@ func explain(w weakness, least int) string {
 	switch w {
 	case placeholder:
 		return "is a placeholder, not a secret"
+	case public:
+		return "is a public key: everybody has it, and could sign with it; an issuer with published keys is named by OIDC_ISSUER"
 	case short:
 		return "is shorter than " + strconv.Itoa(least) + " bytes: it can be found by trying"
 	case published:

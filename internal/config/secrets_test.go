@@ -10,13 +10,24 @@ import (
 
 func TestWeakSecretsAreRefused(t *testing.T) {
 	for secret, want := range map[string]weakness{
-		goodJWT:                                                                 strong,
-		"0f8e2b6c9d1a4735be60c2f98a7d3e14":                                      strong, // openssl rand -hex 16
-		"7c1fd3b0-5a9e-4c52-8d67-2e90ab41f3c8":                                  strong, // a UUID
-		"correct horse battery staple and more 7":                               strong,
-		"twelve bytes":                                                          short,
-		strings.Repeat("k7Qp", 7) + "abc":                                       short, // 31 bytes
-		"super-secret-jwt-token-with-at-least-32-characters-long":               placeholder,
+		goodJWT:                                                                        strong,
+		"0f8e2b6c9d1a4735be60c2f98a7d3e14":                                             strong, // openssl rand -hex 16
+		"7c1fd3b0-5a9e-4c52-8d67-2e90ab41f3c8":                                         strong, // a UUID
+		"correct horse battery staple and more 7":                                      strong,
+		"${JWT_SECRET_FROM_THE_ENVIRONMENT}":                                           placeholder,
+		"${{shared.JWT_SECRET_SHARED_VALUE}}":                                          placeholder,
+		"{{ .Values.stagedoor.jwtSecretValue }}":                                       placeholder,
+		"$(cat /run/secrets/jwt_secret_file_x)":                                        placeholder,
+		"op://vault/stagedoor/jwt-signing-key":                                         placeholder,
+		"$JWT_SIGNING_KEY_OF_THE_BACKEND_SERVICE":                                      placeholder,
+		"%JWT_SIGNING_KEY_OF_THE_BACKEND_SERVICE%":                                     placeholder,
+		"-----BEGIN PUBLIC KEY-----\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A":                public,
+		`{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}`: public,
+		// An EC and an RSA key in one line, as consoles show them.
+		"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==": public,
+		"twelve bytes":                    short,
+		strings.Repeat("k7Qp", 7) + "abc": short, // 31 bytes
+		"super-secret-jwt-token-with-at-least-32-characters-long": placeholder,
 		"your-256-bit-secret":                                                   placeholder,
 		"my your-secret-goes-here-and-is-long-enough":                           placeholder,
 		"CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET":                                  placeholder,

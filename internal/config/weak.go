@@ -1,6 +1,12 @@
 package config
 
-import "strings"
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"regexp"
+	"strings"
+)
 
 // weakness is why a secret must not be used. The zero value means that
 // nothing speaks against it.
@@ -9,6 +15,7 @@ type weakness uint8
 const (
 	strong weakness = iota
 	placeholder
+	public
 	short
 	published
 	repetitive
@@ -21,6 +28,8 @@ func weaknessOf(secret string, least int) weakness {
 	switch {
 	case isPlaceholder(secret):
 		return placeholder
+	case isPublicKey(secret):
+		return public
 	case len(secret) < least:
 		return short
 	case knownWeak(secret):
@@ -53,7 +62,41 @@ func isTemplate(s string) bool {
 			return true
 		}
 	}
+	// References that a shell, a chart or a vault should have resolved.
+	for _, mark := range []string{"${", "$(", "{{", "://"} {
+		if strings.Contains(s, mark) {
+			return true
+		}
+	}
+	if reference.MatchString(s) {
+		return true
+	}
 	return containsBare(s, "changeme", "changethis", "replaceme", "replacethis", "replacewith", "insertyour")
+}
+
+// reference is a whole value that names a variable instead of holding its text.
+var reference = regexp.MustCompile(`^(\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_][A-Za-z0-9_]*%|\[[A-Za-z -]+\])$`)
+
+// isPublicKey recognizes an issuer's public key where a secret belongs:
+// everybody has it, and could sign with it. Consoles show such keys in one line.
+func isPublicKey(s string) bool {
+	if strings.Contains(s, "-----BEGIN") {
+		return true
+	}
+	var jwk map[string]json.RawMessage
+	if json.Unmarshal([]byte(s), &jwk) == nil && (jwk["kty"] != nil || jwk["keys"] != nil) {
+		return true
+	}
+	plain := strings.NewReplacer("-", "+", "_", "/", "=", "", "\\n", "", "\n", "", " ", "").Replace(s)
+	der, err := base64.RawStdEncoding.DecodeString(plain)
+	const sequence = 0x30 // what every one of them begins with in DER
+	if err != nil || len(der) == 0 || der[0] != sequence {
+		return false
+	}
+	_, pkix := x509.ParsePKIXPublicKey(der)
+	_, pkcs1 := x509.ParsePKCS1PublicKey(der)
+	_, certificate := x509.ParseCertificate(der)
+	return pkix == nil || pkcs1 == nil || certificate == nil
 }
 
 // containsBare reports whether s, in lower case and without what separates
