@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"stagedoor"
 )
@@ -224,6 +225,30 @@ func TestOneLinePerRequestWithoutCredentials(t *testing.T) {
 	for _, want := range []string{`"code":"invalid_token"`, `"code":"invalid_room"`, `"subject":"ann"`, `"room":"fine"`, `"identity":"ann"`, `"mayPublish":true`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s:\n%s", want, log)
+		}
+	}
+}
+
+// A trailer that does not parse is quoted in net/http's error.
+func TestMalformedTrailerIsNotQuoted(t *testing.T) {
+	h := newHarness(nil)
+	listener := httptest.NewServer(h.api)
+	defer listener.Close()
+	conn := dial(t, listener.Listener.Addr().String(), "POST /api/join HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer ann\r\nContent-Type: application/json\r\n"+
+		"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nAuthorization Bearer canary-credential\r\n\r\n")
+	resp := answerOf(t, conn, 3*time.Second)
+	listener.Close()
+	if resp.StatusCode != http.StatusBadRequest || strings.Contains(h.log.String(), "canary") || !strings.Contains(h.log.String(), "malformed") {
+		t.Errorf("%d\n%s", resp.StatusCode, h.log)
+	}
+}
+
+func TestLogCannotSteerATerminal(t *testing.T) {
+	h := newHarness(nil)
+	h.do(t, request{path: "/\u009b31m\u202e\x1b[2J\n", method: "GET"})
+	for _, bad := range []string{"\u009b", "\u202e", "\x1b", "\\n\""} {
+		if strings.Contains(h.log.String(), bad) {
+			t.Errorf("the log has %q: %s", bad, h.log)
 		}
 	}
 }

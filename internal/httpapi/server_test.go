@@ -80,6 +80,21 @@ func TestBodyThatNeverEndsIsCutOff(t *testing.T) {
 	}
 }
 
+// A refusal does not wait for a body that nobody will read.
+func TestWithheldBodyHoldsNothing(t *testing.T) {
+	t.Parallel()
+	address := startServer(t)
+	for _, head := range []string{fmt.Sprintf(joinHead, "eve"), "POST /nowhere HTTP/1.1\r\nHost: door\r\n", "GET /healthz HTTP/1.1\r\nHost: door\r\n"} {
+		for _, framing := range []string{"Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"} {
+			begin := time.Now()
+			answerOf(t, dial(t, address, head+framing), 3*time.Second)
+			if took := time.Since(begin); took > time.Second {
+				t.Errorf("%q held for %v", head+framing, took)
+			}
+		}
+	}
+}
+
 // 300 MB are announced, or sent without being announced: the answer comes
 // without reading them, and memory stays flat.
 func TestHugeBodiesAreNotRead(t *testing.T) {
