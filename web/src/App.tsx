@@ -108,8 +108,7 @@ export function App() {
           <RoomScreen
             {...visit}
             payer={payer}
-            inviteLink={watcher && lobbyLink({ caller: slug(watcher), room: visit.details.room ?? fields.room })}
-            inviteName={watcher?.name}
+            watcher={watcher}
             onLeave={leave}
             onStatus={setStatus}
           />

@@ -61,7 +61,7 @@ export function errorWords(code: string, sentence?: string): Words {
 }
 
 const DENIED: Record<string, string> = {
-  no_subscription: 'There is no plan in your name yet. A plan that includes publishing opens the stage.',
+  no_subscription: 'Going on stage takes a plan that includes publishing.',
   subscription_inactive: 'Your plan is paused, past due or has ended. Renew it and the stage opens.',
   feature_not_in_plan: 'Your plan is active, but it does not include publishing. A bigger one does.',
   billing_unavailable: 'We cannot see your plan at the moment, so the stage stays closed for now. Watching is not affected.',

@@ -3,10 +3,13 @@ import { RoomAudioRenderer, RoomContext, StartAudio, useConnectionState } from '
 import { ConnectionState, type Room } from 'livekit-client';
 import type { JoinDetails } from 'livekit-join';
 import '../styles/room.css';
+import '../styles/stage.css';
+import '../styles/room-small.css';
 import { Icon, Mark } from '../Icon';
-import type { Caller } from '../lib/config';
+import { slug, type Caller } from '../lib/config';
 import type { Brought } from '../lib/media';
 import type { Problem } from '../lib/problem';
+import { lobbyLink } from '../lib/query';
 import type { Fields } from '../lobby/fields';
 import { Controls } from './Controls';
 import { useRights, type Rights } from './rights';
@@ -21,19 +24,22 @@ interface Props {
   ask(): Promise<JoinDetails>;
   /** A demo caller who may publish, where there is another one. */
   payer?: Caller;
-  inviteLink?: string;
-  inviteName?: string;
+  /** A demo caller who may not, likewise. */
+  watcher?: Caller;
   onLeave(why: Problem | null, as?: string): void;
   onStatus(words: string): void;
 }
 
-export default function RoomScreen({ details, brought, fields, ask, payer, inviteLink, inviteName, onLeave, onStatus }: Props) {
+export default function RoomScreen({ details, brought, fields, ask, payer, watcher, onLeave, onStatus }: Props) {
   const room = useCall(details, brought, onLeave, onStatus);
   const rights = useRights(room, details);
   const reason = useReason(details, rights.canPublish, ask, onStatus);
   const heading = useRef<HTMLHeadingElement>(null);
   const name = details.room ?? fields.room;
   const state = useConnectionState(room);
+  // The other side of the call: somebody to watch, or somebody who watches.
+  const other = rights.canPublish ? watcher : payer;
+  const invite = other && { name: other.name, link: lobbyLink({ caller: slug(other), room: name }) };
 
   useEffect(() => heading.current?.focus(), []);
   useEffect(() => {
@@ -55,24 +61,22 @@ export default function RoomScreen({ details, brought, fields, ask, payer, invit
         <span className="brand">
           <Mark /> <span className="brand-name">Stagedoor</span>
         </span>
-        <h1 ref={heading} tabIndex={-1} className="room-name">
+        <h1 ref={heading} tabIndex={-1} className="room-name" title={name}>
           <span className="sr-only">Room </span>
           {name}
         </h1>
         <RightsSign rights={rights} />
-        {inviteLink && (
-          <a className="button button-quiet button-invite" href={inviteLink} target="_blank" rel="noreferrer">
+        {invite && (
+          <a className="button button-quiet button-invite" href={invite.link} target="_blank" rel="noreferrer" aria-label={`Open ${invite.name} in another window`}>
             <Icon name="open" />
-            <span>
-              Open {inviteName} <span className="wide-only">in another window</span>
-            </span>
+            <span className="wide-only">Open {invite.name} in another window</span>
           </a>
         )}
       </header>
       <main id="main" className="room" data-testid="room-view" data-state={state} tabIndex={-1}>
         {!rights.canPublish && <WatchBanner reason={reason} payer={payer} onSwitch={(caller) => leave(caller.id)} />}
         <ConnectionNote state={state} />
-        <Stage room={room} inviteLink={inviteLink} inviteName={inviteName} canPublish={rights.canPublish} />
+        <Stage room={room} invite={invite} canPublish={rights.canPublish} />
       </main>
       <StartAudio className="button button-primary start-audio" label="Click to hear the room" />
       <Controls room={room} rights={rights} onLeave={() => leave()} onStatus={onStatus} />

@@ -1,22 +1,21 @@
-import { useRef } from 'react';
-import { TrackRefContext, useParticipants, useTracks } from '@livekit/components-react';
+import { useParticipants, useTracks } from '@livekit/components-react';
 import { RoomEvent, Track, type Participant, type Room } from 'livekit-client';
 import { mayPublish } from './rights';
-import { AudienceTile, StageTile } from './Tile';
-import { useTileSize } from './useTileSize';
+import { EmptyStage, Invitation, type Invite } from './EmptyStage';
+import { AudienceTile } from './Tile';
+import { Tiles } from './Tiles';
 
 interface Props {
   room: Room;
   canPublish: boolean;
-  inviteLink?: string;
-  inviteName?: string;
+  invite?: Invite;
 }
 
 /** Until LiveKit has answered, the visitor has no identity and stands nowhere. */
 const known = (who: Participant) => who.identity !== '';
 
 /** Those who may publish are on stage, everybody else in the audience below. */
-export function Stage({ room, canPublish, inviteLink, inviteName }: Props) {
+export function Stage({ room, canPublish, invite }: Props) {
   // The permission events are listed because a change moves somebody between the two.
   const people = useParticipants({ room }).filter(known);
   const tracks = useTracks(
@@ -27,29 +26,20 @@ export function Stage({ room, canPublish, inviteLink, inviteName }: Props) {
     { room, onlySubscribed: false, updateOnlyOn: [RoomEvent.ParticipantPermissionsChanged, RoomEvent.ActiveSpeakersChanged] },
   );
   const isScreen = (track: (typeof tracks)[number]) => track.source === Track.Source.ScreenShare;
-  const onStage = tracks
-    .filter(({ publication, participant }) => known(participant) && (publication || (participant.isLocal ? canPublish : mayPublish(participant))))
-    .sort((a, b) => Number(isScreen(b)) - Number(isScreen(a)));
+  const onStage = tracks.filter(
+    ({ publication, participant }) => known(participant) && (publication || (participant.isLocal ? canPublish : mayPublish(participant))),
+  );
+  const screens = onStage.filter(isScreen);
+  const faces = onStage.filter((track) => !isScreen(track));
   const audience = people.filter((who) => !onStage.some((track) => track.participant.identity === who.identity));
-  const box = useRef<HTMLElement>(null);
-  const size = useTileSize(box, onStage.length);
+  const alone = people.length === 1;
 
   return (
     <>
-      <section className="stage" aria-label="On stage" ref={box}>
-        {onStage.length > 0 ? (
-          onStage.map((track) => (
-            // Keyed by person and source, so that a tile stays itself when its camera goes on.
-            <TrackRefContext.Provider key={`${track.participant.identity} ${track.source}`} value={track}>
-              <StageTile size={size} />
-            </TrackRefContext.Provider>
-          ))
-        ) : (
-          <div className="stage-empty">
-            <p className="stage-empty-title">{people.length > 0 ? 'The stage is empty' : 'The door opens…'}</p>
-            <p>Whoever comes on is seen and heard here.</p>
-          </div>
-        )}
+      <section className="stage" aria-label="On stage" data-screens={screens.length > 0}>
+        {onStage.length === 0 && <EmptyStage open={people.length > 0} invite={alone ? invite : undefined} />}
+        {screens.length > 0 && <Tiles tracks={screens} place="screens" />}
+        {faces.length > 0 && <Tiles tracks={faces} place={screens.length > 0 ? 'side' : 'main'} />}
       </section>
       <section className="audience" aria-label="Audience">
         {audience.length > 0 && (
@@ -64,12 +54,9 @@ export function Stage({ room, canPublish, inviteLink, inviteName }: Props) {
             </ul>
           </>
         )}
-        {people.length === 1 && inviteLink && (
+        {alone && onStage.length > 0 && invite && (
           <p className="alone">
-            Nobody else is here yet.{' '}
-            <a href={inviteLink} target="_blank" rel="noreferrer">
-              {canPublish ? `Open ${inviteName} in another window to see the audience’s side` : `Open ${inviteName} in another window`}
-            </a>
+            Nobody else is here yet. <Invitation {...invite} />
           </p>
         )}
       </section>

@@ -1,9 +1,22 @@
+import { useState, type SyntheticEvent } from 'react';
 import { VideoTrack, isTrackReference, useConnectionQualityIndicator, useIsMuted, useIsSpeaking, useTrackRefContext } from '@livekit/components-react';
 import { ConnectionQuality, Track, type Participant } from 'livekit-client';
 import { Icon } from '../Icon';
 
 function nameOf(who: Participant): string {
   return who.name || who.identity || 'Somebody';
+}
+
+/** How much of a picture may be cut off for it to fill its tile. */
+const MOST_CUT = 0.2;
+
+/** Whether the picture fills the tile, or is shown whole with a margin. */
+function useFit(tile: { width: number; height: number }) {
+  const [ratio, setRatio] = useState(0);
+  const measure = ({ currentTarget: video }: SyntheticEvent<HTMLVideoElement>) => setRatio(video.videoWidth / video.videoHeight || 0);
+  const change = (ratio * tile.height) / tile.width;
+  const cut = 1 - Math.min(change, 1 / change);
+  return { fit: cut <= MOST_CUT ? 'cover' : 'contain', measure };
 }
 
 /** A camera, a screen, or the name of somebody on stage who shows neither. */
@@ -16,6 +29,7 @@ export function StageTile({ size }: { size: { width: number; height: number } })
   const { quality } = useConnectionQualityIndicator({ participant: who });
   const screen = track.source === Track.Source.ScreenShare;
   const showsVideo = isTrackReference(track) && !videoOff;
+  const { fit, measure } = useFit(size);
   const name = nameOf(who);
   const poor = quality === ConnectionQuality.Poor || quality === ConnectionQuality.Lost;
 
@@ -31,7 +45,7 @@ export function StageTile({ size }: { size: { width: number; height: number } })
       aria-label={screen ? `${name}’s screen` : name}
     >
       {showsVideo ? (
-        <VideoTrack trackRef={track} className={screen ? 'video video-screen' : 'video'} />
+        <VideoTrack trackRef={track} className="video" data-fit={screen ? 'contain' : fit} onLoadedMetadata={measure} onResize={measure} />
       ) : (
         <span className="avatar avatar-large" aria-hidden="true">
           {name.slice(0, 1)}
