@@ -18,9 +18,13 @@ dev: build ## a LiveKit server, the door and the demo room on this machine
 	@exec bin/stagedoor dev
 
 .PHONY: build
-build: web/dist/index.html ## bin/stagedoor with the demo room in it
-	@scripts/need go
+build: tools web/dist/index.html ## bin/stagedoor with the demo room in it
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stagedoor ./cmd/stagedoor
+
+.PHONY: tools
+tools:
+	@scripts/need go
+	@scripts/need node
 
 .PHONY: test
 test: setup build bin/livekit-server lint test-go test-fuzz test-conformance test-client test-e2e ## everything; installs what it needs

@@ -230,7 +230,7 @@ async function send(settings, target, { headers, body, signal }) {
   try {
     return await abortable((async () => fetch(target.href, request))(), signal);
   } catch (cause) {
-    throw new JoinError('The door could not be reached: no connection, an answer that CORS hides, or a redirect.', { code: 'network_error', cause });
+    throw new JoinError("The door could not be reached: no connection, a redirect, or an answer hidden by CORS (is this page's origin in the door's ALLOWED_ORIGINS?).", { code: 'network_error', cause });
   }
 }
 

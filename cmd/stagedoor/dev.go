@@ -79,7 +79,11 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	})
 	address := listeners[0].Addr().(*net.TCPAddr)
 	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), d, demo.Callers}.print()
-	return httpapi.Serve(ctx, api, listeners, 0, log)
+	if err := httpapi.Serve(ctx, api, listeners, 0, log); err != nil {
+		return err
+	}
+	log.Info("stagedoor has ended")
+	return nil
 }
 
 // listenLoopback listens on both of localhost's addresses, at the port of
@@ -126,7 +130,7 @@ func demoCallers() []httpapi.DemoCaller {
 	return []httpapi.DemoCaller{
 		{ID: "alice", Name: "Alice", Token: "alice-token", Pays: true, About: "Has a plan: may watch and publish."},
 		{ID: "bob", Name: "Bob", Token: "bob-token", About: "Has no plan: may watch."},
-		{ID: "user-id", Name: "Guide", Token: "stub-token", About: "The setup guide's stub-token: may watch."},
+		{ID: "user-id", Name: "Guide", Token: "stub-token", About: "A setup guide's stub-token: has no plan, may watch."},
 	}
 }
 

@@ -43,6 +43,7 @@ func (s screen) print() {
 		p(`  curl -X POST %s/api/join -H "Content-Type: application/json" -H "Authorization: Bearer %s" -d '{"room": "demo"}'`, s.url, caller.Token)
 	}
 	p("")
+	p("  Callers of your own: set JWT_SECRET or OIDC_ISSUER. A page of your own: set ALLOWED_ORIGINS.")
 	p("  Ctrl-C ends everything.")
 	p("")
 }

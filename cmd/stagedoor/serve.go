@@ -53,7 +53,11 @@ func (*serveCmd) Run(a *app) error {
 // warn logs what the configuration leaves open.
 func warn(log *slog.Logger, report *config.Report) {
 	for _, w := range report.Warnings {
-		log.Warn("configuration: "+w.Name+" "+w.What, "name", w.Name, "remedy", w.Remedy)
+		attrs := []any{"name", w.Name}
+		if w.Remedy != "" {
+			attrs = append(attrs, "remedy", w.Remedy)
+		}
+		log.Warn("configuration: "+w.Name+" "+w.What, attrs...)
 	}
 }
 
@@ -78,9 +82,9 @@ func listenError(address string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("port %s is taken by another program. Stop that one, or choose another port: PORT=3001", port)
+		return fmt.Errorf("port %s is taken by another program. Stop that one, or choose another port with PORT, or with LISTEN_ADDR if that is set", port)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("port %s may not be used by this user. Choose one above 1023: PORT=3000", port)
+		return fmt.Errorf("port %s may not be used by this user. Choose one above 1023 with PORT, or with LISTEN_ADDR if that is set", port)
 	}
 	return fmt.Errorf("cannot listen on %s: %w", address, err)
 }

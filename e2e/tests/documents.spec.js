@@ -71,7 +71,7 @@ test('README.md: "Deploy in five lines" starts a door', async () => {
     expect(line).toMatch(/^export /);
     for (const pair of line.slice('export '.length).split(' ')) {
       const [, name, value] = pair.match(/^([A-Z_]+)=(\S+)$/);
-      environment[name] = value.replace('<secret>', 'e2e-only-5tUvW8xYz1bD3fG5h7jK9-deploy').replace(/<(\w+)>/, 'e2e-$1');
+      environment[name] = value.replace('your-api-secret', 'e2e-only-5tUvW8xYz1bD3fG5h7jK9-deploy').replace(/\byour-/, 'e2e-');
     }
   }
   // No real provider is asked: .invalid has no address.

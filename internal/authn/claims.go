@@ -84,7 +84,7 @@ func (i *Issuer) validateAudience(claims stagedoor.Claims) error {
 		}
 	case len(i.AuthorizedParties) == 0 && len(audiences) > 0:
 		// SPEC: RFC 7519 §4.1.3: whoever is not named in aud must refuse.
-		return invalid("the token names an audience (aud) and none is configured here", "aud without a rule")
+		return invalid("the token names an audience (aud) and none is configured here; set JWT_AUDIENCE", "aud without a rule")
 	}
 	if len(i.AuthorizedParties) == 0 {
 		return nil

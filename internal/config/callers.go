@@ -30,7 +30,7 @@ func (l *loader) checkCallers() {
 		l.checkTwoIssuers()
 	}
 	if l.mode == Serve && !l.given["POLICY_FILE"] {
-		l.warn("POLICY_FILE", "is not set: every authenticated caller may watch every room", "")
+		l.warn("POLICY_FILE", "is not in this version: every authenticated caller may watch every room", "")
 	}
 }
 

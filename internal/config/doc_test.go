@@ -31,6 +31,7 @@ LIVEKIT_URL=wss://<project>.livekit.cloud
 LIVEKIT_API_KEY=<key>                       # LiveKit Cloud, Settings, Keys
 LIVEKIT_API_SECRET=<secret>
 JWT_SECRET=<secret>                         # what your application signs its tokens with
+JWT_AUDIENCE=stagedoor                      # if the tokens name an audience (aud)
 TRUSTED_PROXIES=<address of your proxy>     # found by itself on Railway
 ` + "```" + `
 

@@ -54,10 +54,10 @@ func (l *loader) checkGuidePlaceholders() {
 		report = l.warn
 	}
 	if u := l.config.LiveKitURL; u != nil && placeholderHost(u.Hostname()) {
-		report("LIVEKIT_URL", "is the guide's placeholder", credentials()[0].remedy)
+		report("LIVEKIT_URL", "is still a placeholder", credentials()[0].remedy)
 	}
 	if isTemplate(l.config.LiveKitAPIKey) {
-		report("LIVEKIT_API_KEY", "is the guide's placeholder", credentials()[1].remedy)
+		report("LIVEKIT_API_KEY", "is still a placeholder", credentials()[1].remedy)
 	}
 	if l.mode != Tool && l.config.OIDCIssuer != "" {
 		if u, p := parseURL(l.config.OIDCIssuer, []string{"http", "https"}, false); p == nil && placeholderHost(u.Hostname()) {

@@ -32,7 +32,7 @@ func TestFiveMistakesAtOnce(t *testing.T) {
 
 2 warnings in the configuration:
 
-  POLICY_FILE         is not set: every authenticated caller may watch every room
+  POLICY_FILE         is not in this version: every authenticated caller may watch every room
   OIDC_ISUER          is not known: did you mean OIDC_ISSUER?
 `
 	var plain, color strings.Builder

@@ -84,6 +84,9 @@ var errNotObject = stagedoor.Refuse(stagedoor.InvalidJSON, "the body must be one
 //
 // SPEC: RFC 8259 §4, §8.1, §8.2; RFC 7493 §2.
 func readObject(body []byte, field func(name string, value func() (jsontext.Value, error)) error) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return stagedoor.Refuse(stagedoor.InvalidJSON, "the body is empty; send one JSON object")
+	}
 	decoder := jsontext.NewDecoder(bytes.NewReader(body))
 	if start, err := decoder.ReadToken(); err != nil || start.Kind() != '{' {
 		return errNotObject

@@ -166,6 +166,16 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
+func TestForeignOriginIsSaidInTheLog(t *testing.T) {
+	for origin, said := range map[string]bool{"http://localhost:8099": true, "https://app.example": false, "http://door.example": false, "": false} {
+		h := newHarness(func(o *Options) { o.AllowedOrigins = []string{"https://app.example"} })
+		h.do(t, request{method: "OPTIONS", header: map[string]string{"Origin": origin, "Access-Control-Request-Method": "POST"}})
+		if strings.Contains(h.log.String(), "ALLOWED_ORIGINS") != said {
+			t.Errorf("%q: %s", origin, h.log)
+		}
+	}
+}
+
 func TestPublicFiles(t *testing.T) {
 	h := newHarness(nil)
 	for path, contentType := range map[string]string{"/livekit-join.js": "text/javascript; charset=utf-8", "/openapi.yaml": "application/yaml; charset=utf-8"} {

@@ -126,6 +126,9 @@ func unknownField(name string) error {
 			return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; write "+known+" in lower case")
 		}
 	}
+	if standardFields[name] != "" {
+		return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; LiveKit's standard fields are taken by /api/token, here it is room and username")
+	}
 	return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; only room and username are taken here")
 }
 

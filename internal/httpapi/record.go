@@ -23,6 +23,8 @@ type record struct {
 	issuer, subject, room, identity string
 	mayPublish                      bool
 	publishDenied                   string
+	// foreignOrigin is the Origin of a page that may not read the answer.
+	foreignOrigin string
 	// bodyRead is set once the body was asked for.
 	bodyRead bool
 }
@@ -144,6 +146,10 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	if rec.err != nil {
 		add("code", rec.kind.String())
 		add("err", rec.err.Error())
+	}
+	if rec.foreignOrigin != "" {
+		add("cors", "the page's origin is not in ALLOWED_ORIGINS")
+		add("origin", rec.foreignOrigin)
 	}
 	add("issuer", rec.issuer)
 	add("subject", rec.subject)

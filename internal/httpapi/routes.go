@@ -120,7 +120,7 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 //
 // SPEC: fetch.spec.whatwg.org §3.3 (CORS protocol).
 func (a *api) crossOrigin(next http.Handler) http.Handler {
-	return cors.New(cors.Options{
+	rules := cors.New(cors.Options{
 		// A list left empty would mean every origin.
 		AllowOriginFunc: func(origin string) bool { return slices.Contains(a.AllowedOrigins, origin) },
 		// Methods that no address takes are among them, so that a page can read the 405.
@@ -129,6 +129,14 @@ func (a *api) crossOrigin(next http.Handler) http.Handler {
 		ExposedHeaders: []string{"X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"},
 		MaxAge:         600,
 	}).Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		origin := r.Header.Get("Origin")
+		if _, host, _ := strings.Cut(origin, "://"); origin != "" && host != r.Host && !slices.Contains(a.AllowedOrigins, origin) {
+			// The browser only says that it failed; here is why.
+			recordOf(r.Context()).foreignOrigin = origin
+		}
+		rules.ServeHTTP(w, r)
+	})
 }
 
 // public serves bytes that any page may use.
