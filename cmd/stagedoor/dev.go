@@ -37,10 +37,10 @@ func (c *devCmd) Run(a *app) error {
 		return err
 	}
 	d, err := developmentServer(a, cfg)
-	if a.ctx.Err() != nil {
+	switch {
+	case err != nil && a.ctx.Err() != nil:
 		return nil // told to end before it began
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(a.ctx)
@@ -71,8 +71,9 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	}
 	defer background(context.Background(), configured.Run)()
 	demo := &httpapi.Demo{Page: web.Page(), Version: version, LiveKitURL: d.url, Room: "demo", Callers: demoCallers()}
-	door := newDoor(cfg, *d, demoDoor{demo.Callers, configured}, configured.Prefixes(), io.Discard, a.now)
-	door.Entitlements = demoDoor{demo.Callers, configured}
+	callers := demoDoor{demo.Callers, configured, stagedoor.Feature(cfg.PublishFeature)}
+	door := newDoor(cfg, *d, callers, configured.Prefixes(), io.Discard, a.now)
+	door.Entitlements = callers
 	api := httpapi.New(httpapi.Options{
 		Door: door, LiveKitURL: d.url, Ready: configured.Ready, Now: a.now, Log: log,
 		AllowedOrigins: cfg.AllowedOrigins, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
@@ -139,6 +140,7 @@ func demoCallers() []httpapi.DemoCaller {
 type demoDoor struct {
 	callers    []httpapi.DemoCaller
 	configured *authn.Authenticator
+	plan       stagedoor.Feature // what the paying ones have paid for
 }
 
 // Authenticate takes a demo caller's token, or asks the configured issuers.
@@ -162,7 +164,7 @@ func (d demoDoor) Authenticate(ctx context.Context, c stagedoor.Credential) (sta
 func (d demoDoor) Entitlement(_ context.Context, p stagedoor.Principal) (stagedoor.Entitlement, error) {
 	for _, caller := range d.callers {
 		if p.Issuer == demoIssuer && p.Subject == caller.ID && caller.Pays {
-			return stagedoor.Entitlement{Features: []stagedoor.Feature{"publish"}}, nil
+			return stagedoor.Entitlement{Features: []stagedoor.Feature{d.plan}}, nil
 		}
 	}
 	return stagedoor.Entitlement{}, nil

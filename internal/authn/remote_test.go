@@ -147,15 +147,9 @@ func TestBackgroundLoopLoadsAndEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		a.Run(ctx)
-		close(ended)
-	}()
+	stop := runInBackground(t, a)
 	waitFor(t, 5*time.Second, func() bool { return a.Ready() == nil })
-	cancel()
-	<-ended
+	stop()
 }
 
 func TestMovedKeysAreFoundAgain(t *testing.T) {
@@ -186,20 +180,29 @@ func TestEmptyKeySetHealsByItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		a.Run(ctx)
-		close(ended)
-	}()
+	stop := runInBackground(t, a)
 	waitFor(t, 5*time.Second, func() bool { return a.Ready() == nil })
 	p.answer(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[]}`)) })
 	claims := map[string]any{"iss": p.URL, "aud": "door", "sub": "ann", "exp": time.Now().Add(time.Hour).Unix()}
 	mustRefuse(t, a, evil.sign(t, claims, nil), stagedoor.Unavailable)
 	p.answer(nil)
 	waitFor(t, refreshEvery+3*time.Second, func() bool { return a.Ready() == nil })
-	cancel()
-	<-ended
+	stop()
+}
+
+// runInBackground runs the background loop; stop waits for its end.
+func runInBackground(t *testing.T, a *Authenticator) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		a.Run(ctx)
+		close(ended)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 func waitFor(t *testing.T, within time.Duration, what func() bool) {

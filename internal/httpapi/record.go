@@ -93,7 +93,9 @@ func (a *api) observe(next http.Handler) http.Handler {
 			header.Set("Connection", "close")
 		}
 		defer func() {
-			rec.status = sw.status
+			if rec.status = sw.status; rec.status == 0 {
+				rec.status = http.StatusOK // net/http's own, when nothing was written
+			}
 			if cause := recover(); cause != nil {
 				a.recovered(sw, r, cause)
 			}
