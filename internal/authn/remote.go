@@ -131,30 +131,23 @@ func (s *keySource) startLocked(discover bool) *flight {
 func (s *keySource) run(ctx context.Context) {
 	wait := time.Second
 	for woken := false; ; {
-		s.mu.Lock()
-		f := s.running
-		if f == nil {
-			f = s.startLocked(true)
+		pause := refreshEvery
+		if f := s.begin(woken); f != nil {
+			select {
+			case <-f.done:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case <-s.wake: // it is of the question just answered
+			default:
+			}
+			pause, woken = s.report(f.err, &wait), false
+		} else {
+			s.log.Warn("the issuer gave no usable keys when a caller's token made us ask", "issuer", s.issuer)
 		}
-		if woken {
-			// It counts as the callers' question, so that theirs and this one
-			// together keep to one in refreshEvery.
-			s.asked = s.now()
-		}
-		s.mu.Unlock()
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return
-		}
-		select {
-		case <-s.wake: // it is of the question just answered
-		default:
-		}
-		pause := s.report(f.err, &wait)
 		select {
 		case <-time.After(pause):
-			woken = false
 			continue
 		case <-s.wake:
 			woken = true
@@ -167,6 +160,25 @@ func (s *keySource) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// begin starts the background's question, or joins the one under way. Woken by
+// a caller's question that went wrong, it keeps to one in refreshEvery together
+// with the callers', and returns nil when they asked too recently.
+func (s *keySource) begin(woken bool) *flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil {
+		return s.running
+	}
+	if woken {
+		now := s.now()
+		if now.Sub(s.asked) < refreshEvery {
+			return nil
+		}
+		s.asked = now
+	}
+	return s.startLocked(true)
 }
 
 // report logs how the question went and returns how long to wait before the next.

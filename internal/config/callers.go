@@ -61,15 +61,3 @@ func (l *loader) checkTwoIssuers() {
 		l.problem("OIDC_IDENTITY_PREFIX", "equals JWT_IDENTITY_PREFIX: callers of both issuers could take each other's identity", "choose two prefixes")
 	}
 }
-
-// IdentityPrefixes returns the identity prefixes of all configured issuers,
-// without the empty one: no caller's subject may begin with one of them.
-func (c *Config) IdentityPrefixes() []string {
-	var prefixes []string
-	for _, prefix := range []string{c.JWTIdentityPrefix, c.OIDCIdentityPrefix} {
-		if prefix != "" {
-			prefixes = append(prefixes, prefix)
-		}
-	}
-	return prefixes
-}

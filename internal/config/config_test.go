@@ -137,7 +137,7 @@ func TestTheLeastConfigurationServes(t *testing.T) {
 		"AdminAddr":       config.AdminAddr == "127.0.0.1:9464",
 		"Mode":            config.Mode == Serve,
 		"Railway":         !config.Railway && config.PublicHost == "",
-		"IdentityPrefix":  len(config.IdentityPrefixes()) == 0,
+		"IdentityPrefix":  config.JWTIdentityPrefix+config.OIDCIdentityPrefix == "",
 	} {
 		if !same {
 			t.Errorf("%s is not its default: %+v", name, config)
