@@ -146,10 +146,14 @@ func (s *keySource) run(ctx context.Context) {
 		} else {
 			s.log.Warn("the issuer gave no usable keys when a caller's token made us ask", "issuer", s.issuer)
 		}
+		wake := s.wake
+		if pause <= refreshEvery {
+			wake = nil // soon enough by itself
+		}
 		select {
 		case <-time.After(pause):
 			continue
-		case <-s.wake:
+		case <-wake:
 			woken = true
 		case <-ctx.Done():
 			return
