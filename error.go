@@ -18,10 +18,14 @@ const (
 	RoomRequired
 	InvalidRoom
 	InvalidUsername
+	InvalidSignature
+	InvalidEvent
+	InvalidRequest
 	MissingToken
 	InvalidToken
 	ExpiredToken
 	RoomForbidden
+	Banned
 	FieldNotAllowed
 	IdentityNotAllowed
 	HTTPSRequired
@@ -30,6 +34,7 @@ const (
 	MethodNotAllowed
 	BodyTooLarge
 	UnsupportedMediaType
+	RateLimited
 	Unavailable
 	numKinds
 )
@@ -41,10 +46,14 @@ var kindCodes = [numKinds]string{
 	RoomRequired:         "room_required",
 	InvalidRoom:          "invalid_room",
 	InvalidUsername:      "invalid_username",
+	InvalidSignature:     "invalid_signature",
+	InvalidEvent:         "invalid_event",
+	InvalidRequest:       "invalid_request",
 	MissingToken:         "missing_token",
 	InvalidToken:         "invalid_token",
 	ExpiredToken:         "expired_token",
 	RoomForbidden:        "room_forbidden",
+	Banned:               "banned",
 	FieldNotAllowed:      "field_not_allowed",
 	IdentityNotAllowed:   "identity_not_allowed",
 	HTTPSRequired:        "https_required",
@@ -53,6 +62,7 @@ var kindCodes = [numKinds]string{
 	MethodNotAllowed:     "method_not_allowed",
 	BodyTooLarge:         "body_too_large",
 	UnsupportedMediaType: "unsupported_media_type",
+	RateLimited:          "rate_limited",
 	Unavailable:          "unavailable",
 }
 

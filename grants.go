@@ -1,6 +1,9 @@
 package stagedoor
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Source is a kind of track, in the spelling of a LiveKit token.
 //
@@ -69,6 +72,9 @@ type Entitlement struct {
 	Features []Feature
 	// Withheld says why a feature is missing; the zero value reads as NoSubscription.
 	Withheld Denial
+	// Until is when the features change by themselves, at a known end; zero:
+	// no such time is known.
+	Until time.Time
 }
 
 // Has reports whether the entitlement includes f.
@@ -89,4 +95,28 @@ type Decision struct {
 	TTL time.Duration
 	// PublishDenied is set exactly when Grants.Publish is false.
 	PublishDenied Denial
+	// Until is when the decision is to be taken again by itself; zero: no such time is known.
+	Until time.Time
+}
+
+// watchOnly is the decision without anything but watching.
+func (d Decision) watchOnly() Decision {
+	if d.Grants.Publish {
+		d.PublishDenied = BillingUnavailable
+	}
+	d.Grants = Grants{Subscribe: d.Grants.Subscribe}
+	return d
+}
+
+// Same reports whether two sets of grants allow the same.
+func (g Grants) Same(other Grants) bool {
+	if g.Subscribe != other.Subscribe || g.Publish != other.Publish || g.PublishData != other.PublishData || g.UpdateOwnMetadata != other.UpdateOwnMetadata {
+		return false
+	}
+	for _, source := range AllSources() {
+		if slices.Contains(g.EffectiveSources(), source) != slices.Contains(other.EffectiveSources(), source) {
+			return false
+		}
+	}
+	return true
 }

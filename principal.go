@@ -1,10 +1,45 @@
 package stagedoor
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+	"time"
+)
 
 // Claims are the verified claims of a caller's token as decoded JSON
 // (string, float64, bool, nil, []any, map[string]any). Treat as read-only.
 type Claims map[string]any
+
+// At finds a claim by its whole name or, failing that, by a dotted path
+// through objects. At each level the longest name that fits wins, so that a
+// namespaced claim such as https://example.com/app keeps its dots.
+func (c Claims) At(path string) (any, bool) {
+	if value, ok := c[path]; ok {
+		return value, true
+	}
+	for end := strings.LastIndexByte(path, '.'); end > 0; end = strings.LastIndexByte(path[:end], '.') {
+		inner, ok := c[path[:end]].(map[string]any)
+		if !ok {
+			continue
+		}
+		if value, ok := Claims(inner).At(path[end+1:]); ok {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// Keep returns the claims that the paths name, each under its path, so that
+// At finds them there again. Absent ones stay absent.
+func (c Claims) Keep(paths []string) Claims {
+	kept := Claims{}
+	for _, path := range paths {
+		if value, ok := c.At(path); ok && path != "" {
+			kept[path] = value
+		}
+	}
+	return kept
+}
 
 // Principal is a verified caller: issuer and subject. Bans, links and limits
 // belong to it. The zero value is nobody and has no identity.
@@ -21,8 +56,49 @@ type Principal struct {
 	IdentityPrefix string
 	// Name is the display name the issuer vouches for; may be empty.
 	Name string
-	// Claims are all verified claims.
+	// Claims are all verified claims; of a principal from the store just the
+	// claims that decisions name.
 	Claims Claims
+	// IssuedAt is the iat of the token the claims come from; zero when it says none.
+	IssuedAt time.Time
+}
+
+// PrincipalKey is what tells principals apart. The zero value is nobody.
+type PrincipalKey struct{ Issuer, Subject string }
+
+// Key returns what tells the principal apart from every other.
+func (p Principal) Key() PrincipalKey { return PrincipalKey{p.Issuer, p.Subject} }
+
+// encodedReference marks a reference that holds a subject in base64url.
+const encodedReference = "b64_"
+
+// References returns the texts under which Stripe may name the principal, as
+// client_reference_id of a Checkout session or as a customer's metadata
+// user_id: the subject, or b64_ and its base64url, either behind "<prefix>_"
+// where the issuer has an identity prefix. A subject that could be read as
+// another issuer's or as an encoded one has its b64_ form alone. prefixes are
+// the identity prefixes of all issuers. Nobody has none.
+//
+// SPEC: docs.stripe.com/payment-links/url-parameters: client_reference_id
+// keeps letters, digits, dashes and underscores, up to 200 characters.
+func (p Principal) References(prefixes []string) []string {
+	if p.Issuer == "" || p.Subject == "" {
+		return nil
+	}
+	before := ""
+	if p.IdentityPrefix != "" {
+		before = p.IdentityPrefix + "_"
+	}
+	references := []string{before + encodedReference + base64.RawURLEncoding.EncodeToString([]byte(p.Subject))}
+	if strings.HasPrefix(p.Subject, encodedReference) {
+		return references
+	}
+	for _, prefix := range prefixes {
+		if before == "" && prefix != "" && strings.HasPrefix(p.Subject, prefix+"_") {
+			return references
+		}
+	}
+	return append(references, before+p.Subject)
 }
 
 // Identity is a LiveKit participant's identity: derived from a Principal,

@@ -27,6 +27,21 @@ type Policy interface {
 	Decide(principal Principal, room Room, entitlement Entitlement) (Decision, error)
 }
 
+// Bans says who is kept out of which room.
+type Bans interface {
+	// Check refuses a principal who is kept out. Errors: Banned.
+	Check(principal Principal, room Room) error
+}
+
+// Memory keeps what decisions stand on once the request is over.
+type Memory interface {
+	// Remember keeps the claims that decisions name and returns the principal
+	// with those of the newest token seen, which an older one does not undo.
+	Remember(ctx context.Context, principal Principal) (Principal, error)
+	// Minted marks a participant as the door's own, before its token leaves.
+	Minted(ctx context.Context, mint Mint) error
+}
+
 // Signer signs the LiveKit access token that says what was decided.
 type Signer interface {
 	Sign(admission Admission) (Token, error)
@@ -67,10 +82,14 @@ type AuditRecord struct {
 	Err       error
 }
 
-// Door joins the seams. Every field but Entitlements must be set; a nil
-// Entitlements entitles nobody. Safe for concurrent use when its parts are.
+// Door joins the seams. Every field must be set but for Entitlements, which
+// entitles nobody when nil, Bans, which bans nobody, and Memory, without which
+// nothing can be changed once the token has left. Safe for concurrent use when
+// its parts are.
 type Door struct {
 	Authenticator Authenticator
+	Memory        Memory
+	Bans          Bans
 	Entitlements  Entitlements
 	Policy        Policy
 	Signer        Signer
@@ -129,12 +148,13 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 		}
 		name = request.Name
 	}
-	decision, err := d.Policy.Decide(principal, request.Room, d.entitlement(ctx, principal))
+	principal, remembered := d.remember(ctx, principal)
+	decision, err := d.decide(ctx, principal, request.Room, d.entitlement)
 	if err != nil {
 		return Admission{}, err
 	}
-	if decision.TTL <= 0 {
-		return Admission{}, &Error{Kind: Internal, Err: errNoTTL}
+	if !d.minted(ctx, principal, request.Room, identity, remembered) {
+		decision = decision.watchOnly()
 	}
 	admission := Admission{Room: request.Room, Identity: identity, Name: name,
 		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied}
@@ -148,14 +168,72 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	return admission, nil
 }
 
+// Decide says what a principal may do in a room now, as a join would: for
+// those who are in the room already. Errors: Banned, RoomForbidden, and
+// whatever kept the facts from being known, on which nothing is to be changed.
+func (d *Door) Decide(ctx context.Context, principal Principal, room Room) (Decision, error) {
+	lookup := func(context.Context, Principal) (Entitlement, error) { return Entitlement{}, nil }
+	if d.Entitlements != nil {
+		lookup = d.Entitlements.Entitlement
+	}
+	return d.decide(ctx, principal, room, lookup)
+}
+
+// decide asks bans, then what was paid for, then the policy: for a join and
+// mid-call alike.
+func (d *Door) decide(ctx context.Context, principal Principal, room Room, lookup func(context.Context, Principal) (Entitlement, error)) (Decision, error) {
+	if d.Bans != nil {
+		if err := d.Bans.Check(principal, room); err != nil {
+			return Decision{}, err
+		}
+	}
+	entitlement, err := lookup(ctx, principal)
+	if err != nil {
+		return Decision{}, err
+	}
+	decision, err := d.Policy.Decide(principal, room, entitlement)
+	if err != nil {
+		return Decision{}, err
+	}
+	if decision.TTL <= 0 {
+		return Decision{}, &Error{Kind: Internal, Err: errNoTTL}
+	}
+	if decision.Until.IsZero() || (!entitlement.Until.IsZero() && entitlement.Until.Before(decision.Until)) {
+		decision.Until = entitlement.Until
+	}
+	return decision, nil
+}
+
+// remember returns the principal to decide about, and whether what the
+// decision stands on is kept.
+func (d *Door) remember(ctx context.Context, principal Principal) (Principal, bool) {
+	if d.Memory == nil {
+		return principal, true
+	}
+	known, err := d.Memory.Remember(ctx, principal)
+	if err != nil {
+		return principal, false
+	}
+	return known, true
+}
+
+// minted reports whether the participant is marked as the door's own. One who
+// is not could never lose a right again, and is to get none but watching.
+func (d *Door) minted(ctx context.Context, principal Principal, room Room, identity Identity, remembered bool) bool {
+	if d.Memory == nil || !remembered {
+		return remembered
+	}
+	return d.Memory.Minted(ctx, Mint{Room: room, Identity: identity, Principal: principal.Key()}) == nil
+}
+
 // entitlement looks up what was paid for; whatever goes wrong entitles to nothing.
-func (d *Door) entitlement(ctx context.Context, principal Principal) Entitlement {
+func (d *Door) entitlement(ctx context.Context, principal Principal) (Entitlement, error) {
 	if d.Entitlements == nil {
-		return Entitlement{}
+		return Entitlement{}, nil
 	}
 	entitlement, err := d.Entitlements.Entitlement(ctx, principal)
 	if err != nil {
-		return Entitlement{Withheld: BillingUnavailable}
+		return Entitlement{Withheld: BillingUnavailable}, nil
 	}
-	return entitlement
+	return entitlement, nil
 }

@@ -242,8 +242,11 @@ func (i *Issuer) principal(claims stagedoor.Claims) (stagedoor.Principal, error)
 	if p.Issuer == "" {
 		p.Issuer = SharedSecretIssuer
 	}
+	if iat, present, ok := numericDate(claims, "iat"); present && ok {
+		p.IssuedAt = time.UnixMilli(int64(iat * 1000))
+	}
 	if i.IdentityClaim != "" && i.IdentityClaim != "sub" {
-		value, _ := claimAt(claims, i.IdentityClaim)
+		value, _ := claims.At(i.IdentityClaim)
 		handle, _ := value.(string)
 		if handle == "" {
 			return stagedoor.Principal{}, stagedoor.Refuse(stagedoor.IdentityNotAllowed, "the token's identity claim is missing or not a string")
@@ -254,7 +257,7 @@ func (i *Issuer) principal(claims stagedoor.Claims) (stagedoor.Principal, error)
 		p.Handle = handle
 	}
 	if i.NameClaim != "" {
-		value, _ := claimAt(claims, i.NameClaim)
+		value, _ := claims.At(i.NameClaim)
 		name, _ := value.(string)
 		// A name that cannot be shown is left out: it is no reason to keep its owner out.
 		if name = norm.NFC.String(name); stagedoor.CheckText(name) == nil {

@@ -159,25 +159,6 @@ func numericDate(claims stagedoor.Claims, name string) (seconds float64, present
 	return seconds, present, ok && !math.IsNaN(seconds) && seconds <= maxNumericDate
 }
 
-// claimAt finds a claim by its whole name or, failing that, by a dotted path
-// through objects. At each level the longest name that fits wins, so that a
-// namespaced claim such as https://example.com/app keeps its dots.
-func claimAt(claims map[string]any, path string) (any, bool) {
-	if value, ok := claims[path]; ok {
-		return value, true
-	}
-	for end := strings.LastIndexByte(path, '.'); end > 0; end = strings.LastIndexByte(path[:end], '.') {
-		inner, ok := claims[path[:end]].(map[string]any)
-		if !ok {
-			continue
-		}
-		if value, ok := claimAt(inner, path[end+1:]); ok {
-			return value, true
-		}
-	}
-	return nil, false
-}
-
 // emailVerified reports whether nothing speaks against using the claim at
 // path as an identity: where it is an e-mail address and email_verified stands
 // beside it, that must be true. Some issuers write it as a string.
@@ -188,6 +169,6 @@ func emailVerified(claims stagedoor.Claims, path string) bool {
 	if !ok || (parent != "" && !strings.HasSuffix(parent, ".")) {
 		return true
 	}
-	verified, present := claimAt(claims, parent+"email_verified")
+	verified, present := claims.At(parent + "email_verified")
 	return !present || verified == true || verified == "true"
 }

@@ -1,0 +1,55 @@
+package stagedoor
+
+import "time"
+
+// Participant is somebody whom LiveKit reports in a room.
+type Participant struct {
+	Room     Room
+	Identity Identity
+	// SID is LiveKit's id of this one session, "PA_…": a person who comes back has another.
+	SID      string
+	JoinedAt time.Time
+	// Standard is false for agents, egress, SIP and other kinds of
+	// participant, which are shown and never changed.
+	Standard bool
+	// Grants are what LiveKit says the participant may do now.
+	Grants Grants
+}
+
+// LiveKitEvent is a verified event of LiveKit's.
+type LiveKitEvent struct {
+	// ID is LiveKit's, "EV_…"; Name is participant_joined, participant_left, …
+	ID, Name  string
+	CreatedAt time.Time
+	Room      Room
+	// Participant is set in events about one; else its SID is empty.
+	Participant Participant
+}
+
+// Ban keeps a principal, with all devices, out of one room or of all.
+type Ban struct {
+	// ID names the ban, to lift it.
+	ID        string
+	Principal PrincipalKey
+	// Room is empty for every room.
+	Room Room
+	// Until is when it ends by itself; zero: never.
+	Until time.Time
+	// Reason is for operators; callers are not told.
+	Reason    string
+	CreatedAt time.Time
+}
+
+// Covers reports whether the ban keeps the principal out of the room at now.
+func (b Ban) Covers(p PrincipalKey, room Room, now time.Time) bool {
+	return b.Principal == p && (b.Room == "" || b.Room == room) && (b.Until.IsZero() || now.Before(b.Until))
+}
+
+// Mint records that a token was handed out: the participant of that room and
+// identity is the door's, and stands for the principal.
+type Mint struct {
+	Room      Room
+	Identity  Identity
+	Principal PrincipalKey
+	At        time.Time
+}
