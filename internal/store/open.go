@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"modernc.org/sqlite" // also registers the driver "sqlite"
+)
+
+// patience is how long a write waits for another process to finish its own.
+const patience = 5 * time.Second
+
+// SPEC: sqlite.org/rescode.html.
+const (
+	codeBusy     = 5
+	codeReadOnly = 8
+	codeCantOpen = 14
+	codeFull     = 13
+	codeNotADB   = 26
+	codeCorrupt  = 11
+)
+
+// Open opens the database in the file at path, which it creates, readable by
+// its owner alone, when there is none, and brings its tables up to date. Its
+// errors say what to do.
+func Open(ctx context.Context, path string, index Index) (*Store, error) {
+	s, err := open(ctx, path, index)
+	if err != nil {
+		return nil, fmt.Errorf("the database %s cannot be opened: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string, index Index) (*Store, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := touch(absolute); err != nil {
+		return nil, err
+	}
+	writes, err := newWriter(ctx, dsn(absolute, "journal_mode(WAL)"))
+	if err != nil {
+		return nil, remedy(err)
+	}
+	s := &Store{Now: time.Now, index: index, writes: writes}
+	if err := s.prepare(ctx, absolute); err != nil {
+		return nil, errors.Join(remedy(err), writes.close())
+	}
+	return s, nil
+}
+
+// prepare checks that the log works as durability needs it, brings the tables
+// up to date and opens the readers.
+func (s *Store) prepare(ctx context.Context, path string) error {
+	var mode string
+	if err := s.writes.conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("its journal mode is %q and cannot be made WAL: put it on a local disk, not a network share", mode)
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	reads, err := newReader(dsn(path, "query_only(1)"), max(4, 2*runtime.GOMAXPROCS(0)))
+	s.reads = reads
+	return err
+}
+
+// dsn names the file to the driver. Every connection waits for other
+// processes, and takes the lock for writing when a transaction begins: one
+// that began by reading could not be sure to get it later.
+func dsn(path, pragma string) string {
+	query := url.Values{"_txlock": {"immediate"}}
+	for _, each := range []string{fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "foreign_keys(1)", pragma} {
+		query.Add("_pragma", each)
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
+}
+
+// touch creates the file when there is none and checks that it can be
+// written. SQLite gives the files beside it the same permissions.
+func touch(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	dir := filepath.Dir(path)
+	switch {
+	case err == nil:
+		return file.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the directory %s does not exist: create it, or name another in DATABASE_URL", dir)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: this user must be able to write both the file and the directory %s", err, dir)
+	}
+	return fmt.Errorf("%w: name a file in a directory that can be written in DATABASE_URL", err)
+}
+
+// remedy adds to an error of SQLite's what can be done about it.
+func remedy(err error) error {
+	var failed *sqlite.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	text := ""
+	switch failed.Code() & 0xff {
+	case codeNotADB:
+		text = "it is not an SQLite database: name another file in DATABASE_URL, or move this one away"
+	case codeCorrupt:
+		text = "it is damaged: restore a backup, or move it away; what Stripe and LiveKit know is learnt anew, bans are not"
+	case codeBusy:
+		text = "another process is holding it: stop that one"
+	case codeReadOnly, codeCantOpen:
+		text = "this user must be able to write the file, the files beside it that end in -wal and -shm, and the directory"
+	case codeFull:
+		text = "the disk is full"
+	default:
+		return err
+	}
+	return fmt.Errorf("%s (%w)", text, err)
+}
+
+// reader is a pool of connections that only read. They never wait for writers.
+type reader struct {
+	db    *sql.DB
+	stmts statements
+}
+
+func newReader(dsn string, most int) (*reader, error) {
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(most)
+	db.SetMaxIdleConns(most)
+	return &reader{db: db, stmts: statements{prepare: db.PrepareContext}}, nil
+}
+
+func (r *reader) close() error { return errors.Join(r.stmts.close(), r.db.Close()) }
+
+// row reads at most one row, and reports whether there is one. Reading one
+// takes microseconds, and watching a context meanwhile would take as long
+// again, so that ctx counts only before.
+func (r *reader) row(ctx context.Context, query string, args []any, into ...any) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return r.stmts.row(context.WithoutCancel(ctx), query, args, into)
+}
+
+// each reads rows and calls fn on each, which must not use the store.
+func (r *reader) each(ctx context.Context, query string, args []any, fn func(scan) error) error {
+	return r.stmts.each(ctx, query, args, fn)
+}
