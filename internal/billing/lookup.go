@@ -1,0 +1,293 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"stagedoor"
+)
+
+const (
+	// joinPatience is how long a caller waits for Stripe, where a caller waits at all.
+	joinPatience = 2 * time.Second
+	// absence is how long "nothing there" and "no answer" are remembered.
+	absence = 30 * time.Second
+	// maxRemembered bounds what is remembered of objects; beyond it everything is forgotten.
+	maxRemembered = 10_000
+)
+
+// Entitlement looks up what a joining caller has paid for. It asks Stripe only
+// about a customer or subscription that the caller's token names and of which
+// nothing is known, or when all that is known is past the hard limit, and
+// waits two seconds at most. Errors are the store's.
+func (b *Billing) Entitlement(ctx context.Context, p stagedoor.Principal) (stagedoor.Entitlement, error) {
+	v, err := b.view(ctx, p)
+	if err != nil {
+		return stagedoor.Entitlement{}, err
+	}
+	if wanted := b.worthWaiting(v); len(wanted) > 0 && b.fetch(ctx, wanted) {
+		if v, err = b.view(ctx, p); err != nil {
+			return stagedoor.Entitlement{}, err
+		}
+	}
+	b.keepFresh(ctx, v)
+	return v.entitlement(), nil
+}
+
+// Known returns the look-up for those who are in a call: the same answer from
+// what is known, without ever waiting for Stripe.
+func (b *Billing) Known() stagedoor.Entitlements { return known{b} }
+
+type known struct{ *Billing }
+
+// Entitlement looks up what is known. Errors are the store's.
+func (k known) Entitlement(ctx context.Context, p stagedoor.Principal) (stagedoor.Entitlement, error) {
+	v, err := k.view(ctx, p)
+	if err != nil {
+		return stagedoor.Entitlement{}, err
+	}
+	k.keepFresh(ctx, v)
+	return v.entitlement(), nil
+}
+
+// view is everything that is known of what one principal has paid for.
+type view struct {
+	now       time.Time
+	customers []customerView
+	// claimed are ids that the caller's token names and of which nothing is
+	// known, linked those that a Checkout session or metadata names.
+	claimed, linked []string
+}
+
+// customerView is one linked customer.
+type customerView struct {
+	facts stagedoor.Customer
+	// via says how it is linked: claim, checkout or metadata.
+	via         string
+	confirmedAt time.Time
+	expired     bool
+	// unread is set when Stripe's entitlements of the customer were never read.
+	unread bool
+	result Result
+}
+
+// Claimed returns the customer and the subscription that a principal's claims
+// name; empty where they name none that Stripe could know.
+func (b *Billing) Claimed(p stagedoor.Principal) (customer, subscription string) {
+	text := func(path, prefix string) string {
+		value, _ := p.Claims.At(path)
+		id, _ := value.(string)
+		if len(id) <= len(prefix) || id[:len(prefix)] != prefix || !validID(id) {
+			return ""
+		}
+		return id
+	}
+	return text(b.CustomerClaim, "cus_"), text(b.SubscriptionClaim, "sub_")
+}
+
+// view gathers what is known of the principal's customers.
+func (b *Billing) view(ctx context.Context, p stagedoor.Principal) (view, error) {
+	v := view{now: b.Now()}
+	type link struct {
+		id, via string
+		claimed bool
+	}
+	var all []link
+	add := func(id, via string, claimed bool) {
+		if id != "" && !slices.ContainsFunc(all, func(l link) bool { return l.id == id }) {
+			all = append(all, link{id, via, claimed})
+		}
+	}
+	customer, subscription := b.Claimed(p)
+	add(customer, "claim "+b.CustomerClaim, true)
+	if subscription != "" {
+		owner, err := b.Store.CustomerOf(ctx, subscription)
+		if err != nil {
+			return v, err
+		}
+		if owner == "" {
+			owner = subscription // stands in until its customer is known
+		}
+		add(owner, "claim "+b.SubscriptionClaim, true)
+	}
+	links, err := b.Store.Links(ctx, p.References(b.IdentityPrefixes))
+	if err != nil {
+		return v, err
+	}
+	for _, l := range links {
+		add(l.Customer, l.Source, false)
+	}
+	for _, l := range all {
+		facts, ok, err := b.Store.Customer(ctx, l.id)
+		switch {
+		case err != nil:
+			return v, err
+		case ok:
+			v.customers = append(v.customers, b.judge(v.now, facts, l.via))
+		case l.claimed:
+			v.claimed = append(v.claimed, l.id)
+		default:
+			v.linked = append(v.linked, l.id)
+		}
+	}
+	return v, nil
+}
+
+// judge turns one customer's facts into what they entitle to now.
+func (b *Billing) judge(now time.Time, facts stagedoor.Customer, via string) customerView {
+	c := customerView{facts: facts, via: via, confirmedAt: b.confirmedAt(facts)}
+	c.expired = now.Sub(c.confirmedAt) >= HardLimit
+	if c.expired || facts.Missing {
+		return c
+	}
+	entitlements := facts.Entitlements
+	if read := b.confirmed(facts.EntitlementsAt, facts.DirtySince); now.Sub(read) >= HardLimit {
+		entitlements = nil
+	}
+	c.result = b.Rules.Features(now, facts.Subscriptions, b.items(), entitlements)
+	c.unread = c.result.Counts && b.useEntitlements.Load() && facts.EntitlementsAt.IsZero()
+	c.result.Until = earliest(c.result.Until, c.confirmedAt.Add(HardLimit))
+	return c
+}
+
+// confirmedAt is when Stripe last confirmed a customer's facts.
+func (b *Billing) confirmedAt(c stagedoor.Customer) time.Time {
+	return b.confirmed(c.AskedAt, c.DirtySince)
+}
+
+// confirmed is when a fact was last confirmed: when it was asked for, or when
+// the list of events was last read without a gap since then and held nothing
+// of it. A hint that is not followed up ends that.
+func (b *Billing) confirmed(asked, dirtySince time.Time) time.Time {
+	b.mu.Lock()
+	progress := b.progress
+	b.mu.Unlock()
+	at := asked
+	if !progress.ChainStart.IsZero() && !asked.Before(progress.ChainStart) && progress.ConfirmedAt.After(at) {
+		at = progress.ConfirmedAt
+	}
+	if !dirtySince.IsZero() && dirtySince.Before(at) {
+		at = dirtySince
+		if asked.After(at) {
+			at = asked
+		}
+	}
+	return at
+}
+
+// entitlement is the union over all customers, and why something is missing.
+func (v view) entitlement() stagedoor.Entitlement {
+	var e stagedoor.Entitlement
+	any, counts, unsure := false, false, len(v.claimed)+len(v.linked) > 0
+	for _, c := range v.customers {
+		any, counts = any || c.result.Any, counts || c.result.Counts
+		unsure = unsure || c.expired || c.unread || c.result.Unknown
+		e.Until = earliest(e.Until, c.result.Until)
+		for _, f := range c.result.Features {
+			if !slices.Contains(e.Features, f) {
+				e.Features = append(e.Features, f)
+			}
+		}
+	}
+	switch {
+	case unsure:
+		e.Withheld = stagedoor.BillingUnavailable
+	case counts:
+		e.Withheld = stagedoor.FeatureNotInPlan
+	case any:
+		e.Withheld = stagedoor.SubscriptionInactive
+	default:
+		e.Withheld = stagedoor.NoSubscription
+	}
+	return e
+}
+
+// worthWaiting lists the objects that a joining caller waits for.
+func (b *Billing) worthWaiting(v view) []string {
+	wanted := slices.Clone(v.claimed)
+	for _, c := range v.customers {
+		if c.expired || c.unread || (c.facts.Missing && v.now.Sub(c.facts.AskedAt) >= absence) {
+			wanted = append(wanted, c.facts.ID)
+		}
+	}
+	return slices.DeleteFunc(wanted, func(object string) bool { return b.recently(b.absent, object, v.now, absence) })
+}
+
+// recently reports whether an object stands in a memory that is younger than ttl.
+func (b *Billing) recently(memory map[string]time.Time, object string, now time.Time, ttl time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at, ok := memory[object]
+	return ok && now.Sub(at) < ttl
+}
+
+// keep notes an object in a bounded memory.
+func (b *Billing) keep(memory map[string]time.Time, object string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(memory) >= maxRemembered {
+		clear(memory)
+	}
+	memory[object] = b.Now()
+}
+
+// fetch asks for objects while a caller waits, each once however many wait
+// for it, and reports whether anything was learnt. What does not come in time
+// is fetched in the background.
+func (b *Billing) fetch(ctx context.Context, objects []string) bool {
+	ctx, cancel := context.WithTimeout(ctx, joinPatience)
+	defer cancel()
+	learnt := make(chan bool, len(objects))
+	for _, object := range objects {
+		go func() {
+			done := b.single.DoChan(object, func() (any, error) {
+				// Not the caller's context: others may be waiting too.
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinPatience)
+				defer cancel()
+				changed, err := b.refresh(ctx, object)
+				b.keep(b.absent, object)
+				if err != nil && !errors.Is(err, errBreakerOpen) {
+					b.Log.Warn("billing: a caller waited for Stripe in vain", "object", object, "err", err)
+				}
+				return changed, err
+			})
+			select {
+			case r := <-done:
+				if r.Err != nil {
+					_ = b.Store.TouchDue(context.WithoutCancel(ctx), b.Now(), object)
+					b.poke()
+				}
+				learnt <- r.Err == nil
+			case <-ctx.Done():
+				learnt <- false
+			}
+		}()
+	}
+	any := false
+	for range objects {
+		any = <-learnt || any
+	}
+	return any
+}
+
+// keepFresh has facts beyond the soft limit asked for in the background.
+func (b *Billing) keepFresh(ctx context.Context, v view) {
+	var stale []string
+	for _, c := range v.customers {
+		if c.unread || v.now.Sub(c.confirmedAt) >= SoftLimit {
+			stale = append(stale, c.facts.ID)
+		}
+	}
+	for _, object := range slices.Concat(stale, v.claimed, v.linked) {
+		if b.recently(b.touched, object, v.now, time.Minute) {
+			continue
+		}
+		b.keep(b.touched, object)
+		if err := b.Store.TouchDue(ctx, v.now, object); err != nil {
+			b.Log.Warn("billing: a refresh could not be queued", "object", object, "err", err)
+		}
+		b.poke()
+	}
+}

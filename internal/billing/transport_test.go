@@ -1,0 +1,206 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"stagedoor"
+)
+
+// double is a Stripe that answers as a test says.
+type double struct {
+	*httptest.Server
+	answer atomic.Pointer[func(http.ResponseWriter, *http.Request)]
+	calls  atomic.Int64
+}
+
+func newDouble(t *testing.T, answer func(http.ResponseWriter, *http.Request)) *double {
+	t.Helper()
+	d := &double{}
+	d.answer.Store(&answer)
+	d.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d.calls.Add(1)
+		(*d.answer.Load())(w, r)
+	}))
+	t.Cleanup(func() {
+		d.CloseClientConnections()
+		d.Close()
+	})
+	return d
+}
+
+// answering writes one body with a status.
+func answering(status int, body string) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+const (
+	emptyList = `{"object":"list","data":[],"has_more":false,"url":"/v1/x"}`
+	apiError  = `{"error":{"type":"api_error","message":"sk_test_canary went wrong"}}`
+)
+
+func (d *double) asker(now func() time.Time) *asker {
+	return newAsker(stagedoor.NewSecret("sk_test_canary"), d.URL, http.DefaultTransport, now)
+}
+
+// An answer that is not one of the API's must never read as "no subscription".
+func TestGarbageIsNoAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"TestEmptyObjectIsNotAnEmptyList": {200, `{}`},
+		"HTML":                            {200, "<html>maintenance</html>"},
+		"HTML with 503":                   {503, "<html>maintenance</html>"},
+		"empty":                           {200, ""},
+		"null":                            {200, "null"},
+		"a list without data":             {200, `{"object":"list","has_more":false}`},
+		"a list that never ends":          {200, `{"object":"list","data":[],"has_more":true}`},
+		"cut short":                       {200, emptyList[:30]},
+		"an error with 200":               {200, apiError},
+		"a redirect":                      {302, ""},
+		"a customer instead of a list":    {200, `{"object":"customer","id":"cus_1"}`},
+		"another customer's subscription": {200, `{"object":"list","has_more":false,"data":[{"id":"sub_1","object":"subscription","status":"active","customer":"cus_2","items":{"object":"list","data":[],"has_more":false}}]}`},
+		"a subscription without status":   {200, `{"object":"list","has_more":false,"data":[{"id":"sub_1","object":"subscription","customer":"cus_1","items":{"object":"list","data":[],"has_more":false}}]}`},
+		"a subscription without items":    {200, `{"object":"list","has_more":false,"data":[{"id":"sub_1","object":"subscription","status":"active","customer":"cus_1"}]}`},
+		"401":                             {401, apiError},
+		"403":                             {403, apiError},
+		"429":                             {429, apiError},
+		"500":                             {500, apiError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDouble(t, answering(c.status, c.body))
+			got, err := d.asker(time.Now).customer(t.Context(), "cus_1", stagedoor.Customer{}, false)
+			if err == nil || errors.Is(err, errNothing) {
+				t.Errorf("read as %+v, %v", got, err)
+			}
+			if err != nil && strings.Contains(err.Error(), "canary") {
+				t.Errorf("TestStripeErrorsLeakNoKey: %v", err)
+			}
+		})
+	}
+}
+
+func TestOnlyNotFoundMeansNothing(t *testing.T) {
+	d := newDouble(t, answering(404, `{"error":{"type":"invalid_request_error","code":"resource_missing","message":"No such customer"}}`))
+	got, err := d.asker(time.Now).customer(t.Context(), "cus_1", stagedoor.Customer{}, true)
+	if err != nil || !got.customer.Missing || got.customer.ID != "cus_1" {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// What was read of Stripe's entitlements stays when the key loses the right to read them.
+func TestForbiddenEntitlementsKeepWhatWasRead(t *testing.T) {
+	d := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "entitlements"):
+			answering(403, apiError)(w, r)
+		case strings.Contains(r.URL.Path, "/customers/"):
+			answering(200, `{"id":"cus_1","object":"customer","metadata":{"user_id":"ann"}}`)(w, r)
+		default:
+			answering(200, emptyList)(w, r)
+		}
+	})
+	known := stagedoor.Customer{Entitlements: []stagedoor.Feature{"publish"}, EntitlementsAt: noon}
+	got, err := d.asker(time.Now).customer(t.Context(), "cus_1", known, true)
+	if err != nil || texts(got.customer.Entitlements) != "publish" || !got.customer.EntitlementsAt.Equal(noon) || got.customer.Reference != "ann" {
+		t.Errorf("%+v %v", got.customer, err)
+	}
+}
+
+// Five failures in a row end the asking for a while; one answer begins it again.
+func TestBreaker(t *testing.T) {
+	clock := noon
+	d := newDouble(t, answering(500, apiError))
+	a := d.asker(func() time.Time { return clock })
+	ask := func() error { _, err := a.customerOf(context.Background(), "sub_1"); return err }
+	for range breakerAfter {
+		if err := ask(); errors.Is(err, errBreakerOpen) {
+			t.Fatal("open too early")
+		}
+	}
+	if err := ask(); !errors.Is(err, errBreakerOpen) || d.calls.Load() != breakerAfter {
+		t.Fatalf("%v after %d calls", err, d.calls.Load())
+	}
+	if h := a.gate.Health(); h.InARow != breakerAfter || h.LastError != "HTTP 500" || h.OpenUntil.IsZero() {
+		t.Errorf("%+v", h)
+	}
+	clock = clock.Add(breakerFirst)
+	if err := ask(); errors.Is(err, errBreakerOpen) {
+		t.Error("still open")
+	}
+	if err := ask(); !errors.Is(err, errBreakerOpen) {
+		t.Error("one more failure does not open it again")
+	}
+	clock = clock.Add(2 * breakerFirst)
+	ok := answering(200, `{"id":"sub_1","object":"subscription","status":"active","customer":"cus_1","items":{"object":"list","data":[],"has_more":false}}`)
+	d.answer.Store(&ok)
+	if err := ask(); err != nil {
+		t.Error(err)
+	}
+	if h := a.gate.Health(); h.InARow != 0 || !h.OpenUntil.IsZero() {
+		t.Errorf("%+v", h)
+	}
+}
+
+// Answers about one object or one endpoint are no outage.
+func TestRefusalsOfOneObjectDoNotOpenTheBreaker(t *testing.T) {
+	for _, status := range []int{400, 403, 404} {
+		d := newDouble(t, answering(status, apiError))
+		a := d.asker(time.Now)
+		for range 3 * breakerAfter {
+			if _, err := a.customerOf(t.Context(), "sub_1"); errors.Is(err, errBreakerOpen) {
+				t.Fatalf("HTTP %d opened it", status)
+			}
+		}
+	}
+}
+
+func TestHangingStripeIsLeftAfterThreeSeconds(t *testing.T) {
+	release := make(chan struct{})
+	d := newDouble(t, func(http.ResponseWriter, *http.Request) { <-release })
+	defer close(release)
+	began := time.Now()
+	_, err := d.asker(time.Now).customerOf(t.Context(), "sub_1")
+	if took := time.Since(began); err == nil || took < callTimeout-time.Second || took > callTimeout+2*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+}
+
+// A caller who hangs up says nothing about Stripe.
+func TestCancelledCallerIsNoFailureOfStripes(t *testing.T) {
+	release := make(chan struct{})
+	d := newDouble(t, func(http.ResponseWriter, *http.Request) { <-release })
+	defer close(release)
+	a := d.asker(time.Now)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := a.customerOf(ctx, "sub_1")
+	if h := a.gate.Health(); err == nil || h.InARow != 0 {
+		t.Errorf("%v %+v", err, h)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	d := newDouble(t, answering(404, `{"error":{"code":"resource_missing"}}`))
+	a := d.asker(time.Now)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		_, _ = a.customerOf(ctx, "sub_1")
+	}
+	// A full bucket and two seconds' worth.
+	if calls := d.calls.Load(); calls > 3*budget+2 || calls < budget {
+		t.Errorf("%d calls in two seconds", calls)
+	}
+}
