@@ -1,5 +1,5 @@
-// Package livekit speaks LiveKit's language: it signs access tokens and
-// knows how a LiveKit deployment is addressed.
+// Package livekit speaks LiveKit's language: it signs access tokens, calls
+// RoomService and verifies the events that LiveKit sends.
 package livekit
 
 import (
@@ -80,16 +80,22 @@ func (s *Signer) Sign(a stagedoor.Admission) (stagedoor.Token, error) {
 	if a.Grants.Publish {
 		video.CanPublishSources = a.Grants.Sources
 	}
-	payload, err := json.Marshal(claims{
+	return seal(s.Secret, claims{
 		Issuer: s.Key, Subject: string(a.Identity), ID: rand.Text(), Name: a.Name,
 		IssuedAt: now.Unix(), NotBefore: now.Add(-backdate).Unix(), ExpiresAt: now.Add(a.TTL).Unix(),
 		Video: video,
 	})
+}
+
+// seal signs a payload: claims for participants, adminClaims for the door
+// itself. Errors: Internal.
+func seal[C claims | adminClaims](secret stagedoor.Secret, content C) (stagedoor.Token, error) {
+	payload, err := json.Marshal(content)
 	if err != nil {
 		return stagedoor.Token{}, &stagedoor.Error{Kind: stagedoor.Internal, Err: err}
 	}
 	signed := header + "." + base64.RawURLEncoding.EncodeToString(payload)
-	signature, err := jwt.SigningMethodHS256.Sign(signed, []byte(s.Secret.Reveal()))
+	signature, err := jwt.SigningMethodHS256.Sign(signed, []byte(secret.Reveal()))
 	if err != nil {
 		return stagedoor.Token{}, &stagedoor.Error{Kind: stagedoor.Internal, Err: err}
 	}
@@ -105,9 +111,6 @@ func (s *Signer) check(a stagedoor.Admission) error {
 		return errors.New("an admission without room or identity")
 	case a.TTL < time.Second:
 		return errors.New("an admission without a positive TTL")
-	case a.Grants.Publish && a.Grants.Sources != nil && len(a.Grants.Sources) == 0:
-		// An empty list in the token means every source.
-		return errors.New("publishing granted with an empty list of sources")
 	}
 	for _, text := range []string{string(a.Room), string(a.Identity), a.Name} {
 		// The encoder would replace broken bytes, and one participant become another.
@@ -115,8 +118,17 @@ func (s *Signer) check(a stagedoor.Admission) error {
 			return errors.New("an admission with text that is not UTF-8")
 		}
 	}
+	return checkSources(a.Grants)
+}
+
+// checkSources refuses a list of sources that LiveKit would read as another.
+func checkSources(g stagedoor.Grants) error {
+	if g.Publish && g.Sources != nil && len(g.Sources) == 0 {
+		// An empty list means every source.
+		return errors.New("publishing granted with an empty list of sources")
+	}
 	known := stagedoor.AllSources()
-	for _, source := range a.Grants.Sources {
+	for _, source := range g.Sources {
 		if !slices.Contains(known, source) {
 			return fmt.Errorf("unknown source %q", source)
 		}

@@ -1,0 +1,332 @@
+// Package enforce carries a change of rights to those who are in a room
+// already: it keeps who is there, decides about them again, and has LiveKit
+// change what differs.
+package enforce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"stagedoor"
+)
+
+const (
+	// passEvery is how often everybody whom LiveKit reports is decided again.
+	passEvery = time.Minute
+	// passRetry is the pause after a pass that failed.
+	passRetry = 5 * time.Second
+	// atOnce bounds the calls to LiveKit that are under way.
+	atOnce = 16
+	// Waits before a change that did not hold is tried again.
+	retryFirst, retryMost = 100 * time.Millisecond, 5 * time.Second
+	// quiet is how many tries go by between two lines of the log: about a minute.
+	quiet = 16
+	// mintsBack is how far back a principal's tokens are followed to rooms in
+	// which no event has reported them: no token lives longer.
+	mintsBack = 25 * time.Hour
+	// mintsMost bounds that.
+	mintsMost = 50
+)
+
+// People knows whose participants there can be.
+type People interface {
+	Mint(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Mint, bool, error)
+	MintsOf(ctx context.Context, key stagedoor.PrincipalKey, since time.Time, limit int) ([]stagedoor.Mint, error)
+	Principal(ctx context.Context, key stagedoor.PrincipalKey) (stagedoor.Principal, bool, error)
+}
+
+// Presence keeps who is in which room.
+type Presence interface {
+	Arrive(ctx context.Context, p stagedoor.Participant) error
+	Leave(ctx context.Context, p stagedoor.Participant, at time.Time) error
+	Present(ctx context.Context) ([]stagedoor.Participant, error)
+	PresentOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.Participant, error)
+	Reconcile(ctx context.Context, room stagedoor.Room, listed []stagedoor.Participant, asked time.Time) error
+}
+
+// Rooms is LiveKit's RoomService. A participant or room that is not there is
+// false or empty, not an error.
+type Rooms interface {
+	Rooms(ctx context.Context) ([]stagedoor.Room, error)
+	Participants(ctx context.Context, room stagedoor.Room) ([]stagedoor.Participant, error)
+	Participant(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Participant, bool, error)
+	UpdatePermission(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, grants stagedoor.Grants) (stagedoor.Participant, bool, error)
+	Remove(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (bool, error)
+}
+
+// Options are what New needs; all must be set.
+type Options struct {
+	People   People
+	Presence Presence
+	Rooms    Rooms
+	// Decide says what a principal may do in a room now, as a join would. An
+	// error other than Banned and RoomForbidden changes nothing.
+	Decide func(ctx context.Context, principal stagedoor.Principal, room stagedoor.Room) (stagedoor.Decision, error)
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Enforcer is safe for concurrent use. Nothing is enforced until Run runs.
+type Enforcer struct {
+	Options
+	slots chan struct{}
+	seen  recent // ids of LiveKit's events
+
+	mu     sync.Mutex
+	ctx    context.Context // of Run; nil before and after
+	group  sync.WaitGroup
+	jobs   map[target]*job
+	timers map[target]*time.Timer
+	passed time.Time // when the last pass ended
+}
+
+// target is one participant, whichever session of theirs.
+type target struct {
+	room     stagedoor.Room
+	identity stagedoor.Identity
+}
+
+// job is the work on one target: one after the other, the latest cause last.
+type job struct {
+	cause string
+	asked time.Time
+	// reported is what LiveKit says of the participant; nil: it is to be asked.
+	reported *stagedoor.Participant
+	// again is set when something changed while the job runs.
+	again *job
+}
+
+// New builds an Enforcer.
+func New(o Options) *Enforcer {
+	return &Enforcer{Options: o, slots: make(chan struct{}, atOnce), jobs: map[target]*job{}, timers: map[target]*time.Timer{}}
+}
+
+// Run enforces until ctx ends: a pass at once and every minute, and what is
+// asked for in between.
+func (e *Enforcer) Run(ctx context.Context) {
+	e.mu.Lock()
+	e.ctx = ctx
+	e.mu.Unlock()
+	for ctx.Err() == nil {
+		wait := passEvery
+		if err := e.pass(ctx); err != nil && ctx.Err() == nil {
+			e.Log.Warn("enforce: LiveKit's rooms could not be listed", "err", err)
+			wait = passRetry
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	e.mu.Lock()
+	e.ctx = nil
+	for _, timer := range e.timers {
+		timer.Stop()
+	}
+	clear(e.timers)
+	e.mu.Unlock()
+	e.group.Wait()
+}
+
+// Recheck decides again about the principals' participants, wherever they
+// are; nobody named means everybody.
+func (e *Enforcer) Recheck(ctx context.Context, cause string, keys []stagedoor.PrincipalKey) {
+	if len(keys) == 0 {
+		present, err := e.Presence.Present(ctx)
+		if err != nil {
+			e.Log.Error("enforce: who is present cannot be read", "err", err)
+		}
+		for _, p := range present {
+			e.check(target{p.Room, p.Identity}, cause, nil)
+		}
+		return
+	}
+	done := map[stagedoor.PrincipalKey]bool{}
+	for _, key := range keys {
+		if done[key] {
+			continue
+		}
+		done[key] = true
+		for _, t := range e.targetsOf(ctx, key) {
+			e.check(t, cause, nil)
+		}
+	}
+}
+
+// targetsOf lists where a principal may be: where events said, and wherever a
+// token was handed out for, since events get lost.
+func (e *Enforcer) targetsOf(ctx context.Context, key stagedoor.PrincipalKey) []target {
+	var all []target
+	seen := map[target]bool{}
+	add := func(t target) {
+		if !seen[t] {
+			seen[t] = true
+			all = append(all, t)
+		}
+	}
+	present, err := e.Presence.PresentOf(ctx, key)
+	for _, p := range present {
+		add(target{p.Room, p.Identity})
+	}
+	mints, second := e.People.MintsOf(ctx, key, e.Now().Add(-mintsBack), mintsMost)
+	for _, m := range mints {
+		add(target{m.Room, m.Identity})
+	}
+	if err = errors.Join(err, second); err != nil {
+		// The next pass decides about them all the same.
+		e.Log.Error("enforce: where somebody is cannot be read", "subject", stagedoor.Printable(key.Subject), "err", err)
+	}
+	return all
+}
+
+// check has one target decided about again. It never blocks.
+func (e *Enforcer) check(t target, cause string, reported *stagedoor.Participant) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx == nil {
+		return // the pass at the start of Run decides about everybody
+	}
+	next := &job{cause: cause, asked: e.Now(), reported: reported}
+	if running, ok := e.jobs[t]; ok {
+		running.again = next
+		return
+	}
+	e.jobs[t] = next
+	ctx := e.ctx
+	e.group.Go(func() { e.work(ctx, t, next) })
+}
+
+// work runs the jobs of one target until none is left, each until it holds.
+func (e *Enforcer) work(ctx context.Context, t target, j *job) {
+	for attempt := 0; ; attempt++ {
+		e.slots <- struct{}{}
+		err := e.settle(ctx, t, j)
+		<-e.slots
+		e.mu.Lock()
+		next := j.again
+		if next == nil && err == nil || ctx.Err() != nil {
+			delete(e.jobs, t)
+			e.mu.Unlock()
+			return
+		}
+		if next == nil {
+			// LiveKit may know better by now than what it reported before.
+			next = &job{cause: j.cause, asked: j.asked}
+		} else {
+			attempt = 0
+		}
+		e.jobs[t], j = next, next
+		e.mu.Unlock()
+		if err == nil {
+			continue
+		}
+		if attempt%quiet == 0 {
+			e.Log.Warn("enforce: a change does not hold yet", "room", t.room, "identity", t.identity, "attempt", attempt+1, "err", err)
+		}
+		timer := time.NewTimer(min(retryFirst<<min(attempt, 10), retryMost))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+var errNotHeld = errors.New("LiveKit reports other permissions than it was told")
+
+// settle decides about one participant and changes what differs. nil means
+// that LiveKit reports what was decided, or that there is nobody to decide about.
+func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
+	mint, ours, err := e.People.Mint(ctx, t.room, t.identity)
+	if err != nil || !ours {
+		return err
+	}
+	principal, known, err := e.People.Principal(ctx, mint.Principal)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fmt.Errorf("no principal is kept for a participant of ours")
+	}
+	decision, err := e.Decide(ctx, principal, t.room)
+	putOut := stagedoor.KindOf(err) == stagedoor.Banned || stagedoor.KindOf(err) == stagedoor.RoomForbidden
+	if err != nil && !putOut {
+		return err
+	}
+	reported, present := j.reported, true
+	if reported == nil {
+		var now stagedoor.Participant
+		if now, present, err = e.Rooms.Participant(ctx, t.room, t.identity); err != nil {
+			return err
+		}
+		reported = &now
+	}
+	switch {
+	case !present:
+		e.forget(t)
+		return nil
+	case !reported.Standard:
+		return nil // an agent or another service's, under an identity of ours
+	case putOut:
+		return e.remove(ctx, t, j, stagedoor.KindOf(err))
+	}
+	e.remind(t, decision.Until)
+	if reported.Grants.Same(decision.Grants) {
+		return nil
+	}
+	return e.update(ctx, t, j, decision)
+}
+
+// update has LiveKit set the whole permission set.
+func (e *Enforcer) update(ctx context.Context, t target, j *job, decision stagedoor.Decision) error {
+	after, present, err := e.Rooms.UpdatePermission(ctx, t.room, t.identity, decision.Grants)
+	if err != nil || !present {
+		return err
+	}
+	if !after.Grants.Same(decision.Grants) {
+		return errNotHeld
+	}
+	e.Log.Info("enforced", "room", t.room, "identity", t.identity, "cause", j.cause, "canPublish", decision.Grants.Publish,
+		"publishDenied", string(decision.PublishDenied), "ms", milliseconds(e.Now().Sub(j.asked)))
+	return nil
+}
+
+// remove puts somebody out who may not be there.
+func (e *Enforcer) remove(ctx context.Context, t target, j *job, why stagedoor.Kind) error {
+	there, err := e.Rooms.Remove(ctx, t.room, t.identity)
+	if err != nil {
+		return err
+	}
+	if there {
+		e.Log.Info("put out", "room", t.room, "identity", t.identity, "cause", j.cause, "why", why.String(), "ms", milliseconds(e.Now().Sub(j.asked)))
+	}
+	e.forget(t)
+	return nil
+}
+
+// remind has a target decided again at a known end that comes before a later
+// pass would see it.
+func (e *Enforcer) remind(t target, at time.Time) {
+	wait := at.Sub(e.Now())
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if old := e.timers[t]; old != nil {
+		old.Stop()
+		delete(e.timers, t)
+	}
+	if at.IsZero() || wait > 2*passEvery || e.ctx == nil {
+		return
+	}
+	e.timers[t] = time.AfterFunc(max(wait, 0)+time.Millisecond, func() { e.check(t, "a known end", nil) })
+}
+
+// forget drops what is kept for somebody who has left.
+func (e *Enforcer) forget(t target) { e.remind(t, time.Time{}) }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

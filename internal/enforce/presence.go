@@ -1,0 +1,137 @@
+package enforce
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"stagedoor"
+)
+
+// LiveKitEvent takes one verified event. Errors are the store's or LiveKit's;
+// then the event is to be sent again.
+//
+// SPEC: docs.livekit.io/home/server/webhooks; livekit/protocol webhook/consts.go.
+func (e *Enforcer) LiveKitEvent(ctx context.Context, event stagedoor.LiveKitEvent) error {
+	if e.seen.has(event.ID) {
+		return nil
+	}
+	if err := e.handle(ctx, event); err != nil {
+		return err
+	}
+	e.seen.add(event.ID)
+	return nil
+}
+
+func (e *Enforcer) handle(ctx context.Context, event stagedoor.LiveKitEvent) error {
+	p := event.Participant
+	switch event.Name {
+	case "participant_joined":
+		if p.SID == "" {
+			return nil
+		}
+		if err := e.Presence.Arrive(ctx, p); err != nil {
+			return err
+		}
+		// The token it came with may be older than what was decided since.
+		e.check(target{p.Room, p.Identity}, "joined", &p)
+	case "participant_left", "participant_connection_aborted":
+		if p.SID == "" {
+			return nil
+		}
+		// Of one session: who was replaced by a session of the same identity
+		// (DUPLICATE_IDENTITY) leaves after the other has come.
+		return e.Presence.Leave(ctx, p, event.CreatedAt)
+	case "room_finished":
+		// A room of the same name may have begun since.
+		_, err := e.passRoom(ctx, event.Room)
+		return err
+	}
+	return nil
+}
+
+// pass asks LiveKit who is where, corrects what is kept of it, and decides
+// about everybody again.
+func (e *Enforcer) pass(ctx context.Context) error {
+	asked := e.Now()
+	rooms, err := e.Rooms.Rooms(ctx)
+	if err != nil {
+		return err
+	}
+	present, err := e.Presence.Present(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range present {
+		if !slices.Contains(rooms, p.Room) {
+			rooms = append(rooms, p.Room)
+		}
+	}
+	failed := make(chan error, len(rooms))
+	slots := make(chan struct{}, atOnce/2)
+	var group sync.WaitGroup
+	for _, room := range rooms {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			listed, err := e.passRoom(ctx, room)
+			for _, p := range listed {
+				e.check(target{p.Room, p.Identity}, "pass", &p)
+			}
+			failed <- err
+		})
+	}
+	group.Wait()
+	close(failed)
+	for each := range failed {
+		err = errors.Join(err, each)
+	}
+	if err == nil {
+		e.mu.Lock()
+		e.passed = asked
+		e.mu.Unlock()
+	}
+	return err
+}
+
+// passRoom corrects who is kept as present in one room.
+func (e *Enforcer) passRoom(ctx context.Context, room stagedoor.Room) ([]stagedoor.Participant, error) {
+	asked := e.Now()
+	listed, err := e.Rooms.Participants(ctx, room)
+	if err != nil {
+		return nil, err
+	}
+	return listed, e.Presence.Reconcile(ctx, room, listed, asked)
+}
+
+// recent remembers the latest ids. The zero value is ready to use.
+type recent struct {
+	mu   sync.Mutex
+	ids  map[string]bool
+	ring []string
+	next int
+}
+
+// remembered is how many ids are kept: far more than LiveKit queues for a room.
+const remembered = 4096
+
+func (r *recent) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return id != "" && r.ids[id]
+}
+
+func (r *recent) add(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id == "" || r.ids[id] {
+		return
+	}
+	if r.ids == nil {
+		r.ids, r.ring = make(map[string]bool, remembered), make([]string, remembered)
+	}
+	delete(r.ids, r.ring[r.next])
+	r.ids[id], r.ring[r.next] = true, id
+	r.next = (r.next + 1) % remembered
+}
