@@ -36,7 +36,7 @@ func (c *devCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	d, err := developmentServer(a, cfg)
+	d, err := developmentServer(a, cfg, listeners[0].Addr().String())
 	switch {
 	case err != nil && a.ctx.Err() != nil:
 		return nil // told to end before it began
@@ -69,17 +69,42 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	if err != nil {
 		return failure{exitUsage, err}
 	}
-	defer background(context.Background(), configured.Run)()
+	address := listeners[0].Addr().(*net.TCPAddr)
+	p, end, err := developmentPlans(cfg, address.String(), a.now, log)
+	if err != nil {
+		return err
+	}
+	defer end()
 	demo := &httpapi.Demo{Page: web.Page(), Version: version, LiveKitURL: d.url, Room: "demo", Callers: demoCallers()}
-	callers := demoDoor{demo.Callers, configured, stagedoor.Feature(cfg.PublishFeature)}
-	door := newDoor(cfg, *d, callers, configured.Prefixes(), io.Discard, a.now)
-	door.Entitlements = callers
+	h, err := newHouse(context.Background(), a, cfg, *d, demoDoor{demo.Callers, configured}, issuersOf(cfg, demoIssuer), p.plans, io.Discard, log)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	if p.stripe != nil {
+		demo.Plans = demoPlans{p.stripe, demo.Callers}
+		// Alice's plan is known before she can ask.
+		if _, err := h.billing.Sync(ctx, nil); err != nil {
+			return err
+		}
+	}
+	operators, err := listenAdmin(cfg.AdminAddr)
+	if err != nil {
+		// Another door may run on this machine; the demo can do with any port.
+		if operators, err = listenAdmin("127.0.0.1:0"); err != nil {
+			return err
+		}
+	}
+	defer background(context.Background(), configured.Run)()
+	defer background(context.Background(), h.run)()
+	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	api := httpapi.New(httpapi.Options{
-		Door: door, LiveKitURL: d.url, Ready: configured.Ready, Now: a.now, Log: log,
+		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
+		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.store.Ping(ctx)) },
+		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		AllowedOrigins: cfg.AllowedOrigins, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})
-	address := listeners[0].Addr().(*net.TCPAddr)
-	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), d, demo.Callers}.print()
+	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), d, demo}.print()
 	if err := httpapi.Serve(ctx, api, listeners, 0, log); err != nil {
 		return err
 	}
@@ -112,15 +137,15 @@ func listenLoopback(address string) ([]*net.TCPListener, error) {
 
 // developmentServer is the deployment that LIVEKIT_* names, else a LiveKit
 // server started for this run.
-func developmentServer(a *app, cfg *config.Config) (*deployment, error) {
+func developmentServer(a *app, cfg *config.Config, door string) (*deployment, error) {
 	if cfg.LiveKitAPIKey != "" {
-		return &deployment{url: cfg.ClientURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}, nil
+		return &deployment{url: cfg.ClientURL(), api: cfg.APIURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}, nil
 	}
 	binary, err := findLiveKit(a.ctx, a.err)
 	if err != nil {
 		return nil, err
 	}
-	return startLiveKit(a.ctx, binary)
+	return startLiveKit(a.ctx, binary, "http://"+door+"/webhooks/livekit")
 }
 
 // demoIssuer is the issuer of the demo's callers.
@@ -129,18 +154,17 @@ const demoIssuer = "demo"
 // demoCallers are the callers that stagedoor dev knows.
 func demoCallers() []httpapi.DemoCaller {
 	return []httpapi.DemoCaller{
-		{ID: "alice", Name: "Alice", Token: "alice-token", Pays: true, About: "Has a plan: may watch and publish."},
+		{ID: "alice", Name: "Alice", Token: "alice-token", About: "Has a plan: may watch and publish."},
 		{ID: "bob", Name: "Bob", Token: "bob-token", About: "Has no plan: may watch."},
 		{ID: "user-id", Name: "Guide", Token: "stub-token", About: "A setup guide's stub-token: has no plan, may watch."},
 	}
 }
 
-// demoDoor authenticates the demo's callers and knows who of them pays;
-// everybody else is left to the configured issuers. It exists in dev alone.
+// demoDoor authenticates the demo's callers; everybody else is left to the
+// configured issuers. It exists in dev alone.
 type demoDoor struct {
 	callers    []httpapi.DemoCaller
 	configured *authn.Authenticator
-	plan       stagedoor.Feature // what the paying ones have paid for
 }
 
 // Authenticate takes a demo caller's token, or asks the configured issuers.
@@ -158,14 +182,4 @@ func (d demoDoor) Authenticate(ctx context.Context, c stagedoor.Credential) (sta
 		return principal, &hint
 	}
 	return principal, err
-}
-
-// Entitlement entitles the demo's paying callers to publish.
-func (d demoDoor) Entitlement(_ context.Context, p stagedoor.Principal) (stagedoor.Entitlement, error) {
-	for _, caller := range d.callers {
-		if p.Issuer == demoIssuer && p.Subject == caller.ID && caller.Pays {
-			return stagedoor.Entitlement{Features: []stagedoor.Feature{d.plan}}, nil
-		}
-	}
-	return stagedoor.Entitlement{}, nil
 }

@@ -7,12 +7,8 @@ import (
 	"time"
 
 	"stagedoor"
-	"stagedoor/internal/audit"
 	"stagedoor/internal/authn"
 	"stagedoor/internal/config"
-	"stagedoor/internal/httpapi"
-	"stagedoor/internal/livekit"
-	"stagedoor/internal/policy"
 )
 
 // newAuthenticator builds the callers' issuers that the configuration names.
@@ -36,18 +32,6 @@ func newAuthenticator(cfg *config.Config, mintingKey string, now func() time.Tim
 			IdentityClaim: cfg.IdentityClaim, NameClaim: cfg.NameClaim})
 	}
 	return authn.New(options)
-}
-
-// newDoor wires the seams together.
-func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, prefixes []string, records io.Writer, now func() time.Time) *stagedoor.Door {
-	return &stagedoor.Door{
-		Authenticator:    callers,
-		Policy:           policy.Default{PublishFeature: stagedoor.Feature(cfg.PublishFeature), TTL: cfg.TokenTTL},
-		Signer:           &livekit.Signer{Key: d.key, Secret: d.secret, Now: now},
-		AuditLog:         audit.New(records, now, httpapi.RequestID),
-		IdentityPrefixes: prefixes,
-		NameFromRequest:  cfg.NameFromRequest,
-	}
 }
 
 // newLogger writes logs as the configuration says: JSON, or text on a terminal.

@@ -24,17 +24,18 @@ const livekitPackage = "github.com/livekit/livekit-server/cmd/server"
 
 // deployment is a LiveKit deployment and the key to it.
 type deployment struct {
-	url, key string
-	secret   stagedoor.Secret
-	child    *child // nil when it is not ours
+	// url is for browsers, api for the door's own calls.
+	url, api, key string
+	secret        stagedoor.Secret
+	child         *child // nil when it is not ours
 }
 
 // startLiveKit starts a LiveKit server on loopback, with keys made for this
-// run. Another program may take a port between its choice and its use: then
-// others are tried.
-func startLiveKit(ctx context.Context, binary string) (d *deployment, err error) {
+// run, that sends its events to an address of the door's. Another program may
+// take a port between its choice and its use: then others are tried.
+func startLiveKit(ctx context.Context, binary, events string) (d *deployment, err error) {
 	for range 3 {
-		d, err = tryLiveKit(ctx, binary)
+		d, err = tryLiveKit(ctx, binary, events)
 		if err == nil || !strings.Contains(err.Error(), "address already in use") {
 			break
 		}
@@ -42,13 +43,13 @@ func startLiveKit(ctx context.Context, binary string) (d *deployment, err error)
 	return d, err
 }
 
-func tryLiveKit(ctx context.Context, binary string) (*deployment, error) {
+func tryLiveKit(ctx context.Context, binary, events string) (*deployment, error) {
 	ports, err := freePorts()
 	if err != nil {
 		return nil, err
 	}
 	d := &deployment{
-		url: fmt.Sprintf("ws://127.0.0.1:%d", ports[0]), key: "API" + rand.Text()[:12],
+		url: fmt.Sprintf("ws://127.0.0.1:%d", ports[0]), api: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), key: "API" + rand.Text()[:12],
 		secret: stagedoor.NewSecret(rand.Text() + rand.Text()),
 	}
 	settings := fmt.Sprintf(`port: %d
@@ -61,8 +62,9 @@ rtc:
   enable_loopback_candidate: true
   ips: {includes: [127.0.0.1/32]}
 keys: {%s: %s}
+webhook: {api_key: %s, urls: [%s]}
 logging: {level: warn}
-`, ports[0], ports[1], d.key, d.secret.Reveal())
+`, ports[0], ports[1], d.key, d.secret.Reveal(), d.key, events)
 	// Media goes over UDP alone: the server would take TCP on every address.
 	// The settings go in the environment, where other users of the machine cannot read the keys.
 	d.child, err = startChild(binary, []string{"LIVEKIT_CONFIG=" + settings, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")})
@@ -88,8 +90,7 @@ func (d *deployment) probe(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	address := strings.Replace(d.url, "ws", "http", 1) + "/rtc/validate"
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.api+"/rtc/validate", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,11 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Run the door in production. Refuses an unsafe or incomplete configuration."`
 	Dev     devCmd     `cmd:"" help:"Run the door, a LiveKit server and the demo room on this machine. Not for production."`
+	Explain explainCmd `cmd:"" help:"Say step by step why somebody may or may not join or publish."`
+	Ban     banCmd     `cmd:"" help:"Put somebody out and keep them out."`
+	Unban   unbanCmd   `cmd:"" help:"Let somebody in again."`
+	Bans    bansCmd    `cmd:"" help:"List who is kept out."`
+	Sync    syncCmd    `cmd:"" help:"Compare everything with Stripe now."`
 	Token   tokenCmd   `cmd:"" help:"Print one LiveKit token, for an operator's test."`
 	Version versionCmd `cmd:"" help:"Print version, commit and Go version."`
 }

@@ -10,11 +10,12 @@ import (
 
 // screen is what stagedoor dev prints once it is ready.
 type screen struct {
-	out     io.Writer
-	colour  bool
-	url     string
-	livekit *deployment
-	callers []httpapi.DemoCaller
+	out    io.Writer
+	colour bool
+	// url is where the page is, admin where operators ask.
+	url, admin string
+	livekit    *deployment
+	demo       *httpapi.Demo
 }
 
 func (s screen) print() {
@@ -29,17 +30,23 @@ func (s screen) print() {
 	p("")
 	p("  Open      %s", paint(s.colour, "36", s.url))
 	p("  LiveKit   %s  (%s)", s.livekit.url, from)
+	if s.demo.Plans != nil {
+		p("  Stripe    a small one of the demo's own: change Bob's plan beside the room and watch the call")
+	} else {
+		p("  Stripe    the account of STRIPE_SECRET_KEY")
+	}
+	p("  Admin     http://%s  (try: ADMIN_URL=http://%s stagedoor explain --user bob --room demo)", s.admin, s.admin)
 	p("")
 	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(table, "  CALLER\tTOKEN\tMAY")
-	for _, caller := range s.callers {
+	for _, caller := range s.demo.Callers {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", caller.Name, caller.Token, caller.About)
 	}
 	_ = table.Flush()
 	p("")
 	p("  %s", bold("Paste one of these:"))
 	p("")
-	for _, caller := range s.callers {
+	for _, caller := range s.demo.Callers {
 		p(`  curl -X POST %s/api/join -H "Content-Type: application/json" -H "Authorization: Bearer %s" -d '{"room": "demo"}'`, s.url, caller.Token)
 	}
 	p("")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"stagedoor/client"
 	"stagedoor/docs"
@@ -25,29 +26,62 @@ func (*serveCmd) Run(a *app) error {
 	}
 	log := newLogger(cfg, a.err)
 	warn(log, report)
-	d := deployment{url: cfg.ClientURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}
+	d := deployment{url: cfg.ClientURL(), api: cfg.APIURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}
 	callers, err := newAuthenticator(cfg, d.key, a.now, log)
 	if err != nil {
 		return failure{exitUsage, err}
 	}
+	h, err := newHouse(context.Background(), a, cfg, d, callers, issuersOf(cfg), plansOf(cfg), a.out, log)
+	if err != nil {
+		return err
+	}
+	defer h.close()
 	listeners, err := listen(cfg.ListenAddr)
 	if err != nil {
 		return err
 	}
+	operators, err := listenAdmin(cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
 	defer background(context.Background(), callers.Run)()
-	api := httpapi.New(httpapi.Options{
-		Door:       newDoor(cfg, d, callers, callers.Prefixes(), a.out, a.now),
-		LiveKitURL: d.url, Ready: callers.Ready, Now: a.now, Log: log,
+	defer background(context.Background(), h.run)()
+	options := httpapi.Options{
+		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
+		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.store.Ping(ctx)) },
+		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,
 		Helper: client.Helper, Spec: docs.OpenAPI,
-	})
+	}
+	if cfg.AdminOnPublic {
+		options.Admin = h.admin
+	}
+	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
-	if err := httpapi.Serve(a.ctx, api, listeners, cfg.DrainDelay, log); err != nil {
+	if err := httpapi.Serve(a.ctx, httpapi.New(options), listeners, cfg.DrainDelay, log); err != nil {
 		return err
 	}
 	log.Info("stagedoor has ended")
 	return nil
+}
+
+// listenAdmin opens the admin listener.
+func listenAdmin(address string) ([]*net.TCPListener, error) {
+	listeners, err := listen(address)
+	if err != nil {
+		return nil, fmt.Errorf("the admin listener, ADMIN_ADDR: %w", err)
+	}
+	return listeners, nil
+}
+
+// serveOperators serves the admin listener until ctx ends.
+func serveOperators(ctx context.Context, admin *httpapi.Admin, listeners []*net.TCPListener, now func() time.Time, log *slog.Logger) {
+	api := httpapi.NewAdmin(httpapi.Options{Admin: admin, Now: now, Log: log})
+	log.Info("operators are served", "address", listeners[0].Addr().String())
+	if err := httpapi.Serve(ctx, api, listeners, 0, log); err != nil {
+		log.Error("the admin listener has ended", "err", err)
+	}
 }
 
 // warn logs what the configuration leaves open.

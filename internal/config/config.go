@@ -37,13 +37,13 @@ type Config struct {
 	// Secret of that key, at least 32 bytes except under `stagedoor dev`. Whoever has it can enter every room and publish.
 	LiveKitAPISecret stagedoor.Secret `env:"LIVEKIT_API_SECRET" derived:"required" strength:"32"`
 	// Name of the key being rotated out, together with its secret: LiveKit's webhooks signed with it are still accepted, nothing is signed with it.
-	LiveKitAPIKeyPrevious string `env:"LIVEKIT_API_KEY_PREVIOUS" later:"warn"`
+	LiveKitAPIKeyPrevious string `env:"LIVEKIT_API_KEY_PREVIOUS"`
 	// Secret of the key being rotated out.
-	LiveKitAPISecretPrevious stagedoor.Secret `env:"LIVEKIT_API_SECRET_PREVIOUS" strength:"32" later:"warn"`
-	// Where the door itself calls the LiveKit server, if browsers reach it under another address.
+	LiveKitAPISecretPrevious stagedoor.Secret `env:"LIVEKIT_API_SECRET_PREVIOUS" strength:"32"`
+	// Where the door itself calls the LiveKit server, if browsers reach it under another address: to change and end what those in a call may do.
 	LiveKitAPIURL *url.URL `env:"LIVEKIT_API_URL" derived:"from LIVEKIT_URL" schemes:"http,https"`
-	// Whether LiveKit's events are accepted at `/webhooks/livekit`.
-	LiveKitWebhooks bool `env:"LIVEKIT_WEBHOOKS" default:"true" later:"warn"`
+	// Whether LiveKit's events are accepted at `/webhooks/livekit`. Without them an old token is noticed within a minute instead of at once.
+	LiveKitWebhooks bool `env:"LIVEKIT_WEBHOOKS" default:"true"`
 
 	// # Listener
 
@@ -110,27 +110,27 @@ type Config struct {
 
 	// # Billing
 
-	// Stripe key, `sk_…` or `rk_…`. Without one nobody is entitled by payment.
-	StripeSecretKey stagedoor.Secret `env:"STRIPE_SECRET_KEY" as:"stripe-key" later:"warn"`
-	// Signing secrets of the Stripe webhook, `whsec_…`, comma-separated while one is rotated. Without one `/webhooks/stripe` is 404.
-	StripeWebhookSecret []stagedoor.Secret `env:"STRIPE_WEBHOOK_SECRET" as:"stripe-webhook" later:"warn"`
+	// Stripe key, `sk_…` or `rk_…`. Without one nobody is entitled by payment. A restricted key needs to read customers, subscriptions, products, prices, Checkout sessions, events and entitlements.
+	StripeSecretKey stagedoor.Secret `env:"STRIPE_SECRET_KEY" as:"stripe-key"`
+	// Signing secrets of the Stripe webhook, `whsec_…`, comma-separated while one is rotated. Without one `/webhooks/stripe` is 404, and a change is noticed within two minutes instead of at once.
+	StripeWebhookSecret []stagedoor.Secret `env:"STRIPE_WEBHOOK_SECRET" as:"stripe-webhook"`
 	// Where Stripe's API is, for tests. Without TLS only on a private host: the key travels there.
-	StripeAPIURL *url.URL `env:"STRIPE_API_URL" derived:"Stripe's own" schemes:"http,https" later:"warn"`
+	StripeAPIURL *url.URL `env:"STRIPE_API_URL" derived:"Stripe's own" schemes:"http,https"`
 	// Subscription statuses that count as paid.
-	BillingStatuses []string `env:"BILLING_STATUSES" default:"active,trialing" oneof:"active,trialing,past_due,unpaid,paused,incomplete,incomplete_expired,canceled" later:"warn"`
-	// How long a subscription that is past due still counts.
-	BillingGrace time.Duration `env:"BILLING_GRACE" default:"0s" min:"0s" later:"warn"`
+	BillingStatuses []string `env:"BILLING_STATUSES" default:"active,trialing" oneof:"active,trialing,past_due,unpaid,paused,incomplete,incomplete_expired,canceled"`
+	// How long a subscription that is past due still counts, from when that was first seen.
+	BillingGrace time.Duration `env:"BILLING_GRACE" default:"0s" min:"0s"`
 	// Claim of the caller's token that names the subscription.
-	SubscriptionClaim string `env:"SUBSCRIPTION_CLAIM" default:"subscriptionId" as:"claim" later:"warn"`
+	SubscriptionClaim string `env:"SUBSCRIPTION_CLAIM" default:"subscriptionId" as:"claim"`
 	// Claim of the caller's token that names the Stripe customer.
-	CustomerClaim string `env:"CUSTOMER_CLAIM" default:"stripe_customer_id" as:"claim" later:"warn"`
-	// Refuse to start with a test-mode Stripe key.
-	RequireLiveBilling bool `env:"REQUIRE_LIVE_BILLING" default:"false" later:"refuse"`
+	CustomerClaim string `env:"CUSTOMER_CLAIM" default:"stripe_customer_id" as:"claim"`
+	// Refuse to start without a live-mode Stripe key.
+	RequireLiveBilling bool `env:"REQUIRE_LIVE_BILLING" default:"false"`
 
 	// # State
 
-	// Database: `sqlite:PATH`. It may hold a password, so it is treated as a secret.
-	DatabaseURL stagedoor.Secret `env:"DATABASE_URL" derived:"a file in $RAILWAY_VOLUME_MOUNT_PATH, $STATE_DIRECTORY or the working directory" as:"database" later:"warn"`
+	// Database: `sqlite:PATH`. What is in it cannot all be learnt again: bans and links would be lost. It may hold a password, so it is treated as a secret.
+	DatabaseURL stagedoor.Secret `env:"DATABASE_URL" derived:"stagedoor.db in $RAILWAY_VOLUME_MOUNT_PATH, $STATE_DIRECTORY or the working directory; a temporary one in dev" as:"database"`
 	// Redis that makes rate limits exact across instances. It may hold a password, so it is treated as a secret.
 	RedisURL stagedoor.Secret `env:"REDIS_URL" later:"refuse"`
 
@@ -145,16 +145,16 @@ type Config struct {
 
 	// # Operators
 
-	// `host:port` of the admin listener: metrics, the operator's page and API. Off loopback ADMIN_TOKEN is required.
-	AdminAddr string `env:"ADMIN_ADDR" default:"127.0.0.1:9464" as:"listen" later:"warn"`
+	// `host:port` of the admin listener, where operators set bans and ask why. Off loopback ADMIN_TOKEN is required.
+	AdminAddr string `env:"ADMIN_ADDR" default:"127.0.0.1:9464" as:"listen"`
 	// Token of the admin API, at least 32 characters.
-	AdminToken stagedoor.Secret `env:"ADMIN_TOKEN" strength:"32" later:"warn"`
+	AdminToken stagedoor.Secret `env:"ADMIN_TOKEN" strength:"32"`
 	// Token being rotated out: still accepted.
-	AdminTokenPrevious stagedoor.Secret `env:"ADMIN_TOKEN_PREVIOUS" strength:"32" later:"warn"`
-	// Serve `/admin/api/*` on the public listener too, for platforms with one port.
-	AdminOnPublic bool `env:"ADMIN_ON_PUBLIC" default:"false" later:"refuse"`
-	// Where the operator's commands find a running door.
-	AdminURL *url.URL `env:"ADMIN_URL" schemes:"http,https" later:"warn"`
+	AdminTokenPrevious stagedoor.Secret `env:"ADMIN_TOKEN_PREVIOUS" strength:"32"`
+	// Serve `/admin/api/*` on the public listener too, for platforms with one port. ADMIN_TOKEN is required then.
+	AdminOnPublic bool `env:"ADMIN_ON_PUBLIC" default:"false"`
+	// Where the operator's commands find a running door: `http://127.0.0.1:9464`, or `https://door.example.com/admin` with ADMIN_ON_PUBLIC. Unset, they look at ADMIN_ADDR, and open the database themselves when nobody answers there.
+	AdminURL *url.URL `env:"ADMIN_URL" schemes:"http,https"`
 	// Least level that is logged: debug, info, warn or error.
 	LogLevel slog.Level `env:"LOG_LEVEL" default:"info"`
 	// Form of the log: `json` or `text`.
@@ -166,6 +166,9 @@ type Config struct {
 	Mode Mode
 	// Railway reports that the door serves on Railway, behind its edge.
 	Railway bool
+	// DatabasePath is the file that DATABASE_URL names or stands in for; empty
+	// in dev without DATABASE_URL.
+	DatabasePath string
 	// PublicHost is the host name under which Railway publishes the door;
 	// empty elsewhere.
 	PublicHost string
@@ -185,6 +188,9 @@ const (
 	// Tool is a command that needs the LiveKit key and secret alone: what
 	// concerns listener, callers and other secrets is not judged.
 	Tool
+	// Operate is a command that asks a running door or its database: it needs
+	// no LiveKit key.
+	Operate
 )
 
 // Rate is a number of requests in a time. The zero value allows none.

@@ -139,6 +139,12 @@ func (c *Config) Loopback() bool { return loopback(c.ListenAddr) }
 
 // checkAdmin keeps the admin listener from standing open.
 func (l *loader) checkAdmin() {
+	if !l.given["ADMIN_TOKEN"] {
+		l.pointless("ADMIN_TOKEN", "ADMIN_TOKEN_PREVIOUS")
+		if l.config.AdminOnPublic {
+			l.problem("ADMIN_ON_PUBLIC", "needs ADMIN_TOKEN: anybody could use the admin API", "set ADMIN_TOKEN to the output of: openssl rand -base64 48")
+		}
+	}
 	if l.bad["ADMIN_ADDR"] || loopback(l.config.AdminAddr) || l.given["ADMIN_TOKEN"] {
 		return
 	}

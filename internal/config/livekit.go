@@ -26,7 +26,7 @@ func (l *loader) checkLiveKit() {
 	}
 	for _, c := range missing {
 		switch {
-		case l.mode == Tool && c.name == "LIVEKIT_URL":
+		case l.mode == Operate || l.mode == Tool && c.name == "LIVEKIT_URL":
 		case l.mode == Dev && len(missing) == len(credentials()):
 			// a child server brings all three
 		case l.mode == Dev:
@@ -37,7 +37,7 @@ func (l *loader) checkLiveKit() {
 		}
 	}
 	l.checkGuidePlaceholders()
-	if l.mode != Tool && l.given["LIVEKIT_API_KEY_PREVIOUS"] != l.given["LIVEKIT_API_SECRET_PREVIOUS"] {
+	if !l.tool() && l.given["LIVEKIT_API_KEY_PREVIOUS"] != l.given["LIVEKIT_API_SECRET_PREVIOUS"] {
 		name, other := "LIVEKIT_API_KEY_PREVIOUS", "LIVEKIT_API_SECRET_PREVIOUS"
 		if l.given[name] {
 			name, other = other, name
@@ -59,7 +59,7 @@ func (l *loader) checkGuidePlaceholders() {
 	if isTemplate(l.config.LiveKitAPIKey) {
 		report("LIVEKIT_API_KEY", "is still a placeholder", credentials()[1].remedy)
 	}
-	if l.mode != Tool && l.config.OIDCIssuer != "" {
+	if !l.tool() && l.config.OIDCIssuer != "" {
 		if u, p := parseURL(l.config.OIDCIssuer, []string{"http", "https"}, false); p == nil && placeholderHost(u.Hostname()) {
 			report("OIDC_ISSUER", "is a placeholder", "set it to the issuer that the provider's discovery document names")
 		}

@@ -33,12 +33,14 @@ func Load(mode Mode, environ []string, envFile string) (*Config, *Report) {
 	l.checkNames()
 	l.parseAll()
 	l.checkLiveKit()
-	if mode != Tool {
+	if !l.tool() {
 		l.checkListener()
 		l.checkCallers()
+		l.checkBilling()
 		l.checkAdmin()
 		l.checkEqual()
 	}
+	l.checkDatabase()
 	l.checkStrength()
 	l.report.sort(l.names())
 	if l.report.Err() != nil {
@@ -65,6 +67,9 @@ type setting struct {
 	value    string
 	fromFile bool // in the .env file, not in the real environment
 }
+
+// tool reports whether the configuration is for a command beside the door.
+func (l *loader) tool() bool { return l.mode == Tool || l.mode == Operate }
 
 func (l *loader) problem(name, what, remedy string) {
 	l.report.Problems = append(l.report.Problems, Problem{name, what, remedy})
@@ -156,7 +161,7 @@ func (l *loader) parseAll() {
 		name := f.Tag.Get("env")
 		raw, p := l.raw(f)
 		l.given[name] = raw != "" || p != nil
-		if p == nil && l.given[name] && f.Tag.Get("later") == "refuse" && l.mode != Tool && f.Type.Kind() != reflect.Bool {
+		if p == nil && l.given[name] && f.Tag.Get("later") == "refuse" && !l.tool() && f.Type.Kind() != reflect.Bool {
 			p = notSupported("")
 		}
 		if raw == "" {
@@ -166,17 +171,17 @@ func (l *loader) parseAll() {
 		if p == nil && raw != "" {
 			p = parse(f, raw, into)
 		}
-		if p == nil && f.Tag.Get("later") == "refuse" && l.mode != Tool && f.Type.Kind() == reflect.Bool && into.Bool() {
+		if p == nil && f.Tag.Get("later") == "refuse" && !l.tool() && f.Type.Kind() == reflect.Bool && into.Bool() {
 			p = notSupported("")
 		}
 		if p == nil {
-			if l.given[name] && f.Tag.Get("later") == "warn" && l.mode != Tool {
+			if l.given[name] && f.Tag.Get("later") == "warn" && !l.tool() {
 				l.warn(name, "has no effect in this version", "")
 			}
 			continue
 		}
 		l.bad[name] = true
-		if l.mode == Tool && isSecret(f) && !strings.HasPrefix(name, "LIVEKIT_") {
+		if l.tool() && isSecret(f) && !strings.HasPrefix(name, "LIVEKIT_") {
 			// The tool does without it, and its user may well not be
 			// allowed to read it.
 			l.warn(name, p.What, p.Remedy)

@@ -120,8 +120,11 @@ func checkText(tag reflect.StructTag, raw string) *Problem {
 		if strings.Trim(raw, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(raw) > 64 {
 			return &Problem{What: "must be at most 64 lower-case letters, digits and hyphens"}
 		}
-		if raw == "guest" {
+		switch raw {
+		case "guest":
 			return &Problem{What: "is reserved for participants who come by invitation", Remedy: "choose another prefix"}
+		case "b64":
+			return &Problem{What: "is reserved for encoded subjects in Stripe's client_reference_id", Remedy: "choose another prefix"}
 		}
 	case "claim":
 		if strings.ContainsFunc(raw, unicode.IsSpace) {

@@ -4,7 +4,10 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Demo is the demo room page and its callers; it exists in stagedoor dev alone.
@@ -16,6 +19,26 @@ type Demo struct {
 	LiveKitURL string       `json:"livekitUrl"`
 	Room       string       `json:"room"`
 	Callers    []DemoCaller `json:"callers"`
+	// HasPlans tells the page that Plans is there.
+	HasPlans bool `json:"plans"`
+	// Plans are the callers' subscriptions at the demo's Stripe; nil when the
+	// operator named a Stripe of their own.
+	Plans DemoPlans `json:"-"`
+}
+
+// DemoPlans are the demo callers' subscriptions.
+type DemoPlans interface {
+	// All returns every caller's plan, in the callers' order.
+	All() []DemoPlan
+	// Act does "subscribe", "fail" or "cancel" for a user. Errors: InvalidRequest.
+	Act(user, action string) error
+}
+
+// DemoPlan is one caller's subscription: none, active, past_due or canceled.
+type DemoPlan struct {
+	User   string `json:"user"`
+	Name   string `json:"name"`
+	Status string `json:"status"`
 }
 
 // DemoCaller is one caller of the demo. Its token is no secret: it is taken
@@ -28,7 +51,54 @@ type DemoCaller struct {
 	About string `json:"about"`
 }
 
-func (d *Demo) config(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, d) }
+// config tells the page what there is. Who pays is what their plan says now.
+func (d *Demo) config(w http.ResponseWriter, _ *http.Request) {
+	shown := *d
+	shown.HasPlans = d.Plans != nil
+	if d.Plans != nil {
+		shown.Callers = slices.Clone(d.Callers)
+		for _, plan := range d.Plans.All() {
+			for i := range shown.Callers {
+				if shown.Callers[i].ID == plan.User {
+					shown.Callers[i].Pays = plan.Status == "active"
+				}
+			}
+		}
+	}
+	writeJSON(w, http.StatusOK, shown)
+}
+
+// plans serves /demo/plans.
+func (d *Demo) plans(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		if err := d.act(w, r); err != nil {
+			refuse(w, r, err)
+			return
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string][]DemoPlan{"plans": d.Plans.All()})
+}
+
+// act reads {"user", "action"} and does it.
+func (d *Demo) act(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	asked := map[string]string{}
+	err = readObject(body, func(name string, value func() (jsontext.Value, error)) error {
+		raw, err := value()
+		if err != nil {
+			return err
+		}
+		asked[name], _ = textValue(raw)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.Plans.Act(asked["user"], asked["action"])
+}
 
 // page serves the page under a policy that lets it reach only this door and
 // the LiveKit server.

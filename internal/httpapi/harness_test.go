@@ -65,7 +65,7 @@ func newHarness(change func(*Options)) *harness {
 	h := &harness{seams: &seams{}, log: &bytes.Buffer{}}
 	o := Options{
 		Door:       &stagedoor.Door{Authenticator: h, Policy: h, Signer: h, AuditLog: h, NameFromRequest: true},
-		LiveKitURL: "wss://livekit.example", Ready: func() error { return nil }, Now: time.Now,
+		LiveKitURL: "wss://livekit.example", Ready: func(context.Context) error { return nil }, Now: time.Now,
 		Log:    slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Helper: []byte("export {}"), Spec: []byte("openapi: 3.0.3"),
 	}

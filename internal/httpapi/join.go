@@ -132,13 +132,16 @@ func unknownField(name string) error {
 	return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; only room and username are taken here")
 }
 
+// nfc composes what people type: names are compared byte by byte.
+func nfc(s string) string { return norm.NFC.String(s) }
+
 // roomValue reads a room name. Errors: InvalidRoom.
 func roomValue(raw jsontext.Value) (stagedoor.Room, error) {
 	text, ok := textValue(raw)
 	if !ok {
 		return "", stagedoor.Refuse(stagedoor.InvalidRoom, "room must be a string")
 	}
-	return stagedoor.ParseRoom(norm.NFC.String(text))
+	return stagedoor.ParseRoom(nfc(text))
 }
 
 // nameValue reads a display name; null and "" are absent. Errors: InvalidUsername.
@@ -153,5 +156,5 @@ func nameValue(raw jsontext.Value) (string, error) {
 	if text == "" {
 		return "", nil
 	}
-	return stagedoor.ParseName(norm.NFC.String(text))
+	return stagedoor.ParseName(nfc(text))
 }

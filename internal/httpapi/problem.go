@@ -21,10 +21,14 @@ var statuses = map[stagedoor.Kind]int{
 	stagedoor.RoomRequired:         http.StatusBadRequest,
 	stagedoor.InvalidRoom:          http.StatusBadRequest,
 	stagedoor.InvalidUsername:      http.StatusBadRequest,
+	stagedoor.InvalidSignature:     http.StatusBadRequest,
+	stagedoor.InvalidEvent:         http.StatusBadRequest,
+	stagedoor.InvalidRequest:       http.StatusBadRequest,
 	stagedoor.MissingToken:         http.StatusUnauthorized,
 	stagedoor.InvalidToken:         http.StatusUnauthorized,
 	stagedoor.ExpiredToken:         http.StatusUnauthorized,
 	stagedoor.RoomForbidden:        http.StatusForbidden,
+	stagedoor.Banned:               http.StatusForbidden,
 	stagedoor.FieldNotAllowed:      http.StatusForbidden,
 	stagedoor.IdentityNotAllowed:   http.StatusForbidden,
 	stagedoor.HTTPSRequired:        http.StatusForbidden,
@@ -33,6 +37,7 @@ var statuses = map[stagedoor.Kind]int{
 	stagedoor.MethodNotAllowed:     http.StatusMethodNotAllowed,
 	stagedoor.BodyTooLarge:         http.StatusRequestEntityTooLarge,
 	stagedoor.UnsupportedMediaType: http.StatusUnsupportedMediaType,
+	stagedoor.RateLimited:          http.StatusTooManyRequests,
 	stagedoor.Unavailable:          http.StatusServiceUnavailable,
 }
 

@@ -2,6 +2,7 @@
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -22,7 +23,7 @@ type Options struct {
 	// LiveKitURL is the ws or wss address that answers carry.
 	LiveKitURL string
 	// Ready says why callers cannot be served now; nil when they can.
-	Ready func() error
+	Ready func(context.Context) error
 	Now   func() time.Time
 	Log   *slog.Logger
 	// RequireHTTPS refuses plain HTTP but for the probes.
@@ -35,6 +36,12 @@ type Options struct {
 	ClientIPHeader string
 	// AllowedOrigins are the exact browser origins that may call the API.
 	AllowedOrigins []string
+	// StripeEvent and LiveKitEvent take webhooks as they came: the body's raw
+	// bytes and the header that proves them. nil makes the address not found.
+	// A nil answer means that the event is kept.
+	StripeEvent, LiveKitEvent func(ctx context.Context, body []byte, proof string) error
+	// Admin is also served under /admin/api/ when set; its Token must be too.
+	Admin *Admin
 	// Helper is client/livekit-join.js, Spec is docs/openapi.yaml.
 	Helper, Spec []byte
 	// Demo is the demo room of stagedoor dev; nil in production.
@@ -74,12 +81,24 @@ func (a *api) routes() http.Handler {
 	get := func(h http.HandlerFunc) http.Handler { return only(h, http.MethodGet, http.MethodHead) }
 	mux.Handle("/api/join", post(a.join))
 	mux.Handle("/api/token", post(a.token))
+	if a.StripeEvent != nil {
+		mux.Handle("/webhooks/stripe", post(webhook(a.StripeEvent, "Stripe-Signature")))
+	}
+	if a.LiveKitEvent != nil {
+		mux.Handle("/webhooks/livekit", post(webhook(a.LiveKitEvent, "Authorization")))
+	}
+	if a.Admin != nil {
+		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes()))
+	}
 	mux.Handle("/healthz", get(a.healthz))
 	mux.Handle("/readyz", get(a.readyz))
 	mux.Handle("/livekit-join.js", get(public("text/javascript; charset=utf-8", a.Helper)))
 	mux.Handle("/openapi.yaml", get(public("application/yaml; charset=utf-8", a.Spec)))
 	if a.Demo != nil {
 		mux.Handle("/demo/config.json", get(a.Demo.config))
+		if a.Demo.Plans != nil {
+			mux.Handle("/demo/plans", only(a.Demo.plans, http.MethodGet, http.MethodHead, http.MethodPost))
+		}
 		mux.Handle("/assets/", get(a.Demo.asset))
 		mux.Handle("/{$}", get(a.Demo.page))
 	}
@@ -156,15 +175,15 @@ func (a *api) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether callers can be served: issuers' keys are loaded and the
-// door is not draining. It does not ask LiveKit.
+// readyz says whether callers can be served: issuers' keys are loaded, the
+// store answers and the door is not draining. It asks neither LiveKit nor Stripe.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
-	err := a.Ready()
+	err := a.Ready(r.Context())
 	switch {
 	case a.draining.Load():
 		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "draining", RetryAfter: time.Second})
 	case err != nil:
-		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the issuer's keys are not there yet", RetryAfter: 5 * time.Second, Err: err})
+		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "callers cannot be served now", RetryAfter: 5 * time.Second, Err: err})
 	default:
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"stagedoor"
+	"stagedoor/internal/audit"
+	"stagedoor/internal/billing"
+	"stagedoor/internal/config"
+	"stagedoor/internal/enforce"
+	"stagedoor/internal/httpapi"
+	"stagedoor/internal/livekit"
+	"stagedoor/internal/policy"
+	"stagedoor/internal/store"
+)
+
+// house is a door with everything around it, wired.
+type house struct {
+	store    *store.Store
+	door     *stagedoor.Door
+	bans     *enforce.Bans
+	billing  *billing.Billing // nil without a Stripe key
+	enforcer *enforce.Enforcer
+	events   *livekit.WebhookVerifier
+	admin    *httpapi.Admin
+	log      *slog.Logger
+	now      func() time.Time
+	ttl      time.Duration
+}
+
+// plans is what billing needs to know beside the configuration.
+type plans struct {
+	key      stagedoor.Secret
+	secrets  []stagedoor.Secret
+	url      string
+	database string
+}
+
+// plansOf takes them from the configuration.
+func plansOf(cfg *config.Config) plans {
+	p := plans{key: cfg.StripeSecretKey, secrets: cfg.StripeWebhookSecret, database: cfg.DatabasePath}
+	if cfg.StripeAPIURL != nil {
+		p.url = cfg.StripeAPIURL.String()
+	}
+	return p
+}
+
+// newHouse opens the store and wires every part to it.
+func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, callers stagedoor.Authenticator, issuers issuers, p plans, records io.Writer, log *slog.Logger) (*house, error) {
+	kept, err := openStore(ctx, cfg, issuers.prefixes, p.database)
+	if err != nil {
+		return nil, err
+	}
+	h := &house{store: kept, log: log, now: a.now, ttl: cfg.TokenTTL}
+	changed := func(cause string) func(context.Context, []stagedoor.PrincipalKey) {
+		return func(ctx context.Context, keys []stagedoor.PrincipalKey) { h.enforcer.Recheck(ctx, cause, keys) }
+	}
+	if h.bans, err = enforce.LoadBans(ctx, kept, a.now, log, changed("ban")); err == nil {
+		h.billing, err = newBilling(ctx, cfg, issuers.prefixes, p, kept, a.now, log, func(keys []stagedoor.PrincipalKey) { changed("billing")(ctx, keys) })
+	}
+	if err != nil {
+		_ = kept.Close()
+		return nil, err
+	}
+	h.door = newDoor(cfg, d, callers, issuers.prefixes, records, a.now)
+	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg)}, h.bans
+	mid := *h.door
+	if h.billing != nil {
+		h.door.Entitlements, mid.Entitlements = h.billing, h.billing.Known()
+	}
+	rooms := &livekit.RoomService{URL: d.api, Key: d.key, Secret: d.secret, Now: a.now}
+	h.enforcer = enforce.New(enforce.Options{People: kept, Presence: kept, Rooms: rooms, Decide: mid.Decide, Now: a.now, Log: log})
+	h.events = &livekit.WebhookVerifier{Keys: map[string]stagedoor.Secret{d.key: d.secret}, Now: a.now}
+	if cfg.LiveKitAPIKeyPrevious != "" {
+		h.events.Keys[cfg.LiveKitAPIKeyPrevious] = cfg.LiveKitAPISecretPrevious
+	}
+	h.admin = newAdmin(cfg, desk{store: kept, bans: h.bans, billing: h.billing, enforcer: h.enforcer, rooms: rooms, decide: mid.Decide, issuers: issuers, now: a.now})
+	return h, nil
+}
+
+// openStore opens the database that the configuration names.
+func openStore(ctx context.Context, cfg *config.Config, prefixes []string, path string) (*store.Store, error) {
+	kept, err := store.Open(ctx, path, store.Index{CustomerClaim: cfg.CustomerClaim, SubscriptionClaim: cfg.SubscriptionClaim, Prefixes: prefixes})
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	return kept, nil
+}
+
+// newBilling follows Stripe, or is nil where no key names an account.
+func newBilling(ctx context.Context, cfg *config.Config, prefixes []string, p plans, kept *store.Store, now func() time.Time, log *slog.Logger, changed func([]stagedoor.PrincipalKey)) (*billing.Billing, error) {
+	if p.key.Empty() {
+		return nil, nil
+	}
+	return billing.New(ctx, billing.Options{
+		Key: p.key, WebhookSecrets: p.secrets, APIURL: p.url, Store: kept,
+		Rules:         billing.Rules{Statuses: cfg.BillingStatuses, Grace: cfg.BillingGrace},
+		CustomerClaim: cfg.CustomerClaim, SubscriptionClaim: cfg.SubscriptionClaim, IdentityPrefixes: prefixes,
+		Changed: changed, Now: now, Log: log,
+	})
+}
+
+// newDoor wires the seams together.
+func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, prefixes []string, records io.Writer, now func() time.Time) *stagedoor.Door {
+	return &stagedoor.Door{
+		Authenticator:    callers,
+		Policy:           policy.Default{PublishFeature: stagedoor.Feature(cfg.PublishFeature), TTL: cfg.TokenTTL},
+		Signer:           &livekit.Signer{Key: d.key, Secret: d.secret, Now: now},
+		AuditLog:         audit.New(records, now, httpapi.RequestID),
+		IdentityPrefixes: prefixes,
+		NameFromRequest:  cfg.NameFromRequest,
+	}
+}
+
+// claimsKept are the claims that decisions name: what is not kept of a token
+// cannot be decided on once the request is over.
+func claimsKept(cfg *config.Config) []string {
+	return []string{cfg.CustomerClaim, cfg.SubscriptionClaim}
+}
+
+// memory keeps of a principal no more claims than decisions name.
+type memory struct {
+	*store.Store
+	claims []string
+}
+
+// Remember keeps the named claims and returns the principal with these alone,
+// so that a join stands on what a decision mid-call will stand on.
+func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.Principal, error) {
+	p.Claims = p.Claims.Keep(m.claims)
+	return m.Store.Remember(ctx, p)
+}
+
+// takeStripeEvent takes one webhook of Stripe's; nil where none can be proved.
+func (h *house) takeStripeEvent() func(context.Context, []byte, string) error {
+	if h.billing == nil || len(h.billing.WebhookSecrets) == 0 {
+		return nil
+	}
+	return h.billing.Receive
+}
+
+// takeLiveKitEvent takes one webhook of LiveKit's.
+func (h *house) takeLiveKitEvent(on bool) func(context.Context, []byte, string) error {
+	if !on {
+		return nil
+	}
+	return func(ctx context.Context, body []byte, authorization string) error {
+		event, err := h.events.Verify(authorization, body)
+		if err != nil {
+			return err
+		}
+		return h.enforcer.LiveKitEvent(ctx, event)
+	}
+}
+
+// purgeEvery is how often what is no longer needed is dropped.
+const purgeEvery = time.Hour
+
+// run does what goes on beside requests, until ctx ends.
+func (h *house) run(ctx context.Context) {
+	var group sync.WaitGroup
+	group.Go(func() { h.enforcer.Run(ctx) })
+	group.Go(func() { h.bans.Run(ctx) })
+	if h.billing != nil {
+		group.Go(func() { h.billing.Run(ctx) })
+	}
+	group.Go(func() {
+		ticker := time.NewTicker(purgeEvery)
+		defer ticker.Stop()
+		for {
+			// A participant may come back with the token that it was handed out,
+			// or with one that LiveKit refreshed.
+			if err := h.store.Purge(ctx, h.now(), h.ttl+24*time.Hour); err != nil && ctx.Err() == nil {
+				h.log.Error("the database could not be tidied", "err", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	})
+	group.Wait()
+}
+
+// close closes the database.
+func (h *house) close() {
+	if err := h.store.Close(); err != nil {
+		h.log.Error("the database could not be closed", "err", err)
+	}
+}

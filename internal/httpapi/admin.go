@@ -1,0 +1,174 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"stagedoor"
+)
+
+// BanList are the bans in force.
+type BanList interface {
+	List(key stagedoor.PrincipalKey) []stagedoor.Ban
+	Add(ctx context.Context, ban stagedoor.Ban) (stagedoor.Ban, error)
+	Remove(ctx context.Context, id string) (stagedoor.Ban, bool, error)
+}
+
+// Admin is the operators' API. Bans, Find and Explain must be set. With an
+// empty Token it answers everybody who reaches it, so that it may only be
+// served on loopback.
+type Admin struct {
+	// Token and TokenPrevious open the API.
+	Token, TokenPrevious stagedoor.Secret
+	Bans                 BanList
+	// Find returns the one principal that user names, as subject or identity;
+	// issuer may be empty. Errors: InvalidRequest.
+	Find func(ctx context.Context, user, issuer string) (stagedoor.PrincipalKey, error)
+	// Explain says why somebody may or may not come in or publish.
+	Explain func(ctx context.Context, user, issuer string, room stagedoor.Room) (stagedoor.Explanation, error)
+	// Live and Billing return what is going on; nil makes the address not found.
+	Live, Billing func(ctx context.Context) (any, error)
+	// Sync compares with Stripe and tells how far it is; nil: there is no Stripe.
+	Sync func(ctx context.Context, progress func(doing string, seen int)) (any, error)
+}
+
+// Wrong tokens that are answered 401 in a row, and one more every so often.
+const (
+	adminFailures = 10
+	adminRecovery = 6 * time.Second
+)
+
+// NewAdmin builds the handler of the admin listener. Without a token it
+// answers on this machine's own names only.
+func NewAdmin(o Options) *API {
+	a := &api{Options: o}
+	var handler http.Handler = o.Admin.routes()
+	if o.Admin.Token.Empty() {
+		handler = loopbackOnly(handler)
+	}
+	return &API{Handler: a.observe(handler), draining: &a.draining}
+}
+
+// routes names every route of the operators'.
+func (m *Admin) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/bans", only(m.bans, http.MethodGet, http.MethodPost, http.MethodDelete))
+	mux.Handle("/api/bans/{id}", only(m.liftBan, http.MethodDelete))
+	mux.Handle("/api/explain", only(m.explain, http.MethodGet))
+	if m.Live != nil {
+		mux.Handle("/api/live", only(report(m.Live), http.MethodGet))
+	}
+	if m.Billing != nil {
+		mux.Handle("/api/billing", only(report(m.Billing), http.MethodGet))
+	}
+	if m.Sync != nil {
+		mux.Handle("/api/sync", only(m.sync, http.MethodPost))
+	}
+	mux.HandleFunc("/", notFound)
+	// A page in an operator's browser must not ask in the operator's name.
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, r, stagedoor.Refuse(stagedoor.OriginNotAllowed, "the operators' API takes no requests from other pages"))
+	}))
+	top := http.NewServeMux()
+	top.HandleFunc("/{$}", m.index)
+	top.Handle("/", guard.Handler(m.authorize(mux)))
+	return top
+}
+
+// authorize lets the token's holders in. A wrong token costs from a budget
+// that everybody shares; a right one costs nothing.
+func (m *Admin) authorize(next http.Handler) http.Handler {
+	failures := rate.NewLimiter(rate.Every(adminRecovery), adminFailures)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.Token.Empty() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		credential, err := bearer(r)
+		switch {
+		case err == nil && (sameToken(credential.Secret, m.Token) || sameToken(credential.Secret, m.TokenPrevious)):
+			next.ServeHTTP(w, r)
+		case !failures.Allow():
+			refuse(w, r, &stagedoor.Error{Kind: stagedoor.RateLimited, Detail: "too many wrong tokens", RetryAfter: adminRecovery})
+		case err == nil && credential.Empty():
+			refuse(w, r, stagedoor.Refuse(stagedoor.MissingToken, "send Authorization: Bearer and ADMIN_TOKEN"))
+		default:
+			refuse(w, r, stagedoor.Refuse(stagedoor.InvalidToken, "this is not ADMIN_TOKEN"))
+		}
+	})
+}
+
+// sameToken compares without telling by its time how much is right.
+func sameToken(sent, want stagedoor.Secret) bool {
+	a, b := sha256.Sum256([]byte(sent.Reveal())), sha256.Sum256([]byte(want.Reveal()))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && !want.Empty()
+}
+
+// index says what there is.
+func (m *Admin) index(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	var text strings.Builder
+	text.WriteString("stagedoor, for operators\n\n" +
+		"GET    /api/explain?user=U&room=R      why may this person, or why not\n" +
+		"GET    /api/bans                       who is kept out\n" +
+		"POST   /api/bans                       keep somebody out: {\"user\": \"…\", \"room\": \"…\", \"for\": \"24h\", \"reason\": \"…\"}\n" +
+		"DELETE /api/bans/{id}, /api/bans?user=U[&room=R]   let them in again\n")
+	if m.Live != nil {
+		text.WriteString("GET    /api/live                       who is in which room\n")
+	}
+	if m.Billing != nil {
+		text.WriteString("GET    /api/billing                    how Stripe is followed\n")
+	}
+	if m.Sync != nil {
+		text.WriteString("POST   /api/sync                       compare everything with Stripe now\n")
+	}
+	_, _ = w.Write([]byte(text.String()))
+}
+
+// report answers with what a function returns.
+func report(tell func(context.Context) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		value, err := tell(r.Context())
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, value)
+	}
+}
+
+// explain serves GET /api/explain.
+func (m *Admin) explain(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	if query.Get("user") == "" {
+		refuse(w, r, stagedoor.Refuse(stagedoor.InvalidRequest, "name the user: ?user=…&room=…"))
+		return
+	}
+	room, err := queryRoom(r)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	explanation, err := m.Explain(r.Context(), query.Get("user"), query.Get("issuer"), room)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, explanation)
+}
+
+// queryRoom reads ?room=, which may be absent. Errors: InvalidRoom.
+func queryRoom(r *http.Request) (stagedoor.Room, error) {
+	name := r.URL.Query().Get("room")
+	if name == "" {
+		return "", nil
+	}
+	return stagedoor.ParseRoom(nfc(name))
+}

@@ -1,0 +1,191 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"stagedoor"
+)
+
+// banAnswer is a ban as the API shows it.
+type banAnswer struct {
+	ID        string         `json:"id"`
+	Issuer    string         `json:"issuer"`
+	Subject   string         `json:"subject"`
+	Room      stagedoor.Room `json:"room,omitempty"`
+	Until     *time.Time     `json:"until,omitempty"`
+	Reason    string         `json:"reason,omitempty"`
+	CreatedAt time.Time      `json:"createdAt"`
+}
+
+func showBan(b stagedoor.Ban) banAnswer {
+	shown := banAnswer{ID: b.ID, Issuer: b.Principal.Issuer, Subject: b.Principal.Subject, Room: b.Room, Reason: b.Reason, CreatedAt: b.CreatedAt.UTC()}
+	if !b.Until.IsZero() {
+		until := b.Until.UTC()
+		shown.Until = &until
+	}
+	return shown
+}
+
+func showBans(bans []stagedoor.Ban) map[string][]banAnswer {
+	shown := make([]banAnswer, 0, len(bans))
+	for _, b := range bans {
+		shown = append(shown, showBan(b))
+	}
+	return map[string][]banAnswer{"bans": shown}
+}
+
+// bans serves /api/bans.
+func (m *Admin) bans(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		m.setBan(w, r)
+	case http.MethodDelete:
+		m.liftBansOf(w, r)
+	default:
+		key, err := m.queryUser(r)
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, showBans(m.Bans.List(key)))
+	}
+}
+
+// queryUser reads ?user= and ?issuer=; without a user it is nobody. Errors: InvalidRequest.
+func (m *Admin) queryUser(r *http.Request) (stagedoor.PrincipalKey, error) {
+	user := r.URL.Query().Get("user")
+	if user == "" {
+		return stagedoor.PrincipalKey{}, nil
+	}
+	return m.Find(r.Context(), user, r.URL.Query().Get("issuer"))
+}
+
+// setBan serves POST /api/bans.
+func (m *Admin) setBan(w http.ResponseWriter, r *http.Request) {
+	body, err := readBody(w, r)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	ban, user, issuer, err := parseBan(body, time.Now())
+	if err == nil {
+		ban.Principal, err = m.Find(r.Context(), user, issuer)
+	}
+	if err == nil {
+		ban, err = m.Bans.Add(r.Context(), ban)
+	}
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusCreated, showBan(ban))
+}
+
+// liftBan serves DELETE /api/bans/{id}.
+func (m *Admin) liftBan(w http.ResponseWriter, r *http.Request) {
+	ban, ok, err := m.Bans.Remove(r.Context(), r.PathValue("id"))
+	switch {
+	case err != nil:
+		refuse(w, r, err)
+	case !ok:
+		refuse(w, r, stagedoor.Refuse(stagedoor.NotFound, "there is no such ban"))
+	default:
+		writeJSON(w, http.StatusOK, showBan(ban))
+	}
+}
+
+// liftBansOf serves DELETE /api/bans?user=…, of one room or of all.
+func (m *Admin) liftBansOf(w http.ResponseWriter, r *http.Request) {
+	key, err := m.queryUser(r)
+	if err == nil && key == (stagedoor.PrincipalKey{}) {
+		err = stagedoor.Refuse(stagedoor.InvalidRequest, "name the ban, /api/bans/{id}, or the user, /api/bans?user=…")
+	}
+	room, second := queryRoom(r)
+	if err == nil {
+		err = second
+	}
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	var lifted []stagedoor.Ban
+	for _, ban := range m.Bans.List(key) {
+		if room != "" && ban.Room != room {
+			continue
+		}
+		if _, _, err := m.Bans.Remove(r.Context(), ban.ID); err != nil {
+			refuse(w, r, err)
+			return
+		}
+		lifted = append(lifted, ban)
+	}
+	writeJSON(w, http.StatusOK, showBans(lifted))
+}
+
+// maxReason bounds a ban's reason, in bytes.
+const maxReason = 500
+
+// parseBan reads {"user", "issuer", "room", "until" or "for", "reason"}.
+// Errors: InvalidJSON, UnknownField, InvalidRoom, InvalidRequest.
+func parseBan(body []byte, now time.Time) (ban stagedoor.Ban, user, issuer string, err error) {
+	fields := map[string]string{}
+	err = readObject(body, func(name string, value func() (jsontext.Value, error)) error {
+		switch name {
+		case "user", "issuer", "room", "until", "for", "reason":
+		default:
+			return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; a ban has user, issuer, room, until or for, and reason")
+		}
+		raw, err := value()
+		if err != nil {
+			return err
+		}
+		text, ok := textValue(raw)
+		if !ok && raw.Kind() != 'n' {
+			return stagedoor.Refuse(stagedoor.InvalidRequest, name+" must be a string")
+		}
+		fields[name] = text
+		return nil
+	})
+	if err != nil {
+		return ban, "", "", err
+	}
+	if fields["user"] == "" {
+		return ban, "", "", stagedoor.Refuse(stagedoor.InvalidRequest, "name the user: the subject of their token, or their identity")
+	}
+	if fields["room"] != "" {
+		if ban.Room, err = stagedoor.ParseRoom(nfc(fields["room"])); err != nil {
+			return ban, "", "", err
+		}
+	}
+	if ban.Until, err = banEnd(fields["until"], fields["for"], now); err != nil {
+		return ban, "", "", err
+	}
+	if ban.Reason = fields["reason"]; len(ban.Reason) > maxReason {
+		return ban, "", "", stagedoor.Refuse(stagedoor.InvalidRequest, "reason may have at most 500 bytes")
+	}
+	return ban, fields["user"], fields["issuer"], nil
+}
+
+// banEnd reads when a ban ends: at a time, after a duration, or never.
+func banEnd(until, after string, now time.Time) (time.Time, error) {
+	switch {
+	case until != "" && after != "":
+		return time.Time{}, stagedoor.Refuse(stagedoor.InvalidRequest, "give until or for, not both")
+	case until != "":
+		end, err := time.Parse(time.RFC3339, until)
+		if err != nil || !end.After(now) {
+			return time.Time{}, stagedoor.Refuse(stagedoor.InvalidRequest, "until must be a time to come, as 2026-12-31T18:00:00Z")
+		}
+		return end, nil
+	case after != "":
+		d, err := time.ParseDuration(after)
+		if err != nil || d <= 0 {
+			return time.Time{}, stagedoor.Refuse(stagedoor.InvalidRequest, "for must be a duration above zero, as 30m or 24h")
+		}
+		return now.Add(d), nil
+	}
+	return time.Time{}, nil
+}
