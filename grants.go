@@ -97,6 +97,41 @@ type Decision struct {
 	PublishDenied Denial
 	// Until is when the decision is to be taken again by itself; zero: no such time is known.
 	Until time.Time
+	// Rule names the rule that decided; empty where no policy file is.
+	Rule string
+	// Moderate lets the principal mute and remove others in this room, through the door.
+	Moderate bool
+	// Invite lets the principal invite guests to this room.
+	Invite bool
+	// Agents are the names of agents that a caller may ask for.
+	Agents []string
+	// Metadata lets a caller set their participant's metadata, Attributes the
+	// attributes of these names.
+	Metadata   bool
+	Attributes []string
+	// MaxParticipants caps the room's connections; 0: no cap.
+	MaxParticipants int
+	// MaxSession is how long the principal may be in the room, counted since the
+	// first join until the room finishes; 0: no limit.
+	MaxSession time.Duration
+	// ManyDevices gives each device of the principal an identity of its own.
+	// Without it one device takes the place of the other, or, with
+	// RefuseSecond, the second is refused.
+	ManyDevices, RefuseSecond bool
+	// RemoveFor is how long somebody stays out whom a moderator removed.
+	RemoveFor time.Duration
+}
+
+// Situation is everything that a decision is about. The zero value is nobody
+// in no room.
+type Situation struct {
+	Principal   Principal
+	Room        Room
+	Entitlement Entitlement
+	// Now is the moment of the decision.
+	Now time.Time
+	// ClientIP is the caller's address; empty for those who are in the room already.
+	ClientIP string
 }
 
 // watchOnly is the decision without anything but watching.

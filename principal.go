@@ -29,6 +29,23 @@ func (c Claims) At(path string) (any, bool) {
 	return nil, false
 }
 
+// StripeIDs returns the customer and the subscription that the claims at the
+// paths name; empty where they name none that Stripe could know.
+//
+// SPEC: docs.stripe.com/upgrades: ids have at most 255 characters.
+func (c Claims) StripeIDs(customerPath, subscriptionPath string) (customer, subscription string) {
+	id := func(path, prefix string) string {
+		value, _ := c.At(path)
+		text, _ := value.(string)
+		rest, ok := strings.CutPrefix(text, prefix)
+		if path == "" || !ok || rest == "" || len(text) > 255 || strings.Trim(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
+			return ""
+		}
+		return text
+	}
+	return id(customerPath, "cus_"), id(subscriptionPath, "sub_")
+}
+
 // Keep returns the claims that the paths name, each under its path, so that
 // At finds them there again. Absent ones stay absent.
 func (c Claims) Keep(paths []string) Claims {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os/signal"
 	"strings"
 	"syscall"
 
@@ -43,7 +44,10 @@ func (c *devCmd) Run(a *app) error {
 	case err != nil:
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(a.ctx)
+	// A terminal that is closed ends the demo, and what it made for itself.
+	hangup, release := signal.NotifyContext(a.ctx, syscall.SIGHUP)
+	defer release()
+	ctx, cancel := context.WithCancelCause(hangup)
 	defer cancel(nil)
 	if d.child != nil {
 		defer d.child.stop()
@@ -130,7 +134,7 @@ func listenLoopback(address string) ([]*net.TCPListener, error) {
 		return append(first, l.(*net.TCPListener)), nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		_ = first[0].Close()
-		return nil, listenError(second, err)
+		return nil, listenError(second, publicPort, err)
 	}
 	return first, nil // this machine has no IPv6
 }

@@ -31,7 +31,7 @@ func startServe(t *testing.T, environ ...string) (*exec.Cmd, string, *bytes.Buff
 	}
 	cmd := exec.Command("stagedoor", "serve")
 	cmd.Dir = t.TempDir()
-	cmd.Env = append([]string{"LISTEN_ADDR=" + address, "LIVEKIT_URL=wss://livekit.example.com", "LIVEKIT_API_KEY=APIkey",
+	cmd.Env = append([]string{"LISTEN_ADDR=" + address, "ADMIN_ADDR=127.0.0.1:0", "LIVEKIT_URL=wss://livekit.example.com", "LIVEKIT_API_KEY=APIkey",
 		"LIVEKIT_API_SECRET=Zu5qkW3vB1xM9rT7yL0pN8sD6fG4hJ2c-livekit", "JWT_SECRET=" + callerSecret}, environ...)
 	var out bytes.Buffer
 	cmd.Stderr = &out

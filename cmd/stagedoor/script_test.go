@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("ADMIN_ADDR", "127.0.0.1:0")
 			program, err := exec.LookPath("stagedoor")
 			env.Setenv("PROGRAM", program)
 			return err

@@ -68,11 +68,11 @@ func (*serveCmd) Run(a *app) error {
 
 // listenAdmin opens the admin listener.
 func listenAdmin(address string) ([]*net.TCPListener, error) {
-	listeners, err := listen(address)
+	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("the admin listener, ADMIN_ADDR: %w", err)
+		return nil, listenError(address, "with ADMIN_ADDR: this is the operators' listener", err)
 	}
-	return listeners, nil
+	return []*net.TCPListener{l.(*net.TCPListener)}, nil
 }
 
 // serveOperators serves the admin listener until ctx ends.
@@ -104,21 +104,25 @@ func listen(addresses ...string) ([]*net.TCPListener, error) {
 			for _, open := range listeners {
 				_ = open.Close()
 			}
-			return nil, listenError(address, err)
+			return nil, listenError(address, publicPort, err)
 		}
 		listeners = append(listeners, l.(*net.TCPListener))
 	}
 	return listeners, nil
 }
 
-// listenError says in words why an address cannot be listened on.
-func listenError(address string, err error) error {
+// publicPort is how the public listener's port is chosen.
+const publicPort = "with PORT, or with LISTEN_ADDR if that is set"
+
+// listenError says in words why an address cannot be listened on, and how
+// another is chosen.
+func listenError(address, how string, err error) error {
 	_, port, _ := net.SplitHostPort(address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("port %s is taken by another program. Stop that one, or choose another port with PORT, or with LISTEN_ADDR if that is set", port)
+		return fmt.Errorf("port %s is taken by another program. Stop that one, or choose another port %s", port, how)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("port %s may not be used by this user. Choose one above 1023 with PORT, or with LISTEN_ADDR if that is set", port)
+		return fmt.Errorf("port %s may not be used by this user. Choose one above 1023 %s", port, how)
 	}
 	return fmt.Errorf("cannot listen on %s: %w", address, err)
 }

@@ -73,20 +73,6 @@ type customerView struct {
 	result Result
 }
 
-// Claimed returns the customer and the subscription that a principal's claims
-// name; empty where they name none that Stripe could know.
-func (b *Billing) Claimed(p stagedoor.Principal) (customer, subscription string) {
-	text := func(path, prefix string) string {
-		value, _ := p.Claims.At(path)
-		id, _ := value.(string)
-		if len(id) <= len(prefix) || id[:len(prefix)] != prefix || !validID(id) {
-			return ""
-		}
-		return id
-	}
-	return text(b.CustomerClaim, "cus_"), text(b.SubscriptionClaim, "sub_")
-}
-
 // view gathers what is known of the principal's customers.
 func (b *Billing) view(ctx context.Context, p stagedoor.Principal) (view, error) {
 	v := view{now: b.Now()}
@@ -100,7 +86,7 @@ func (b *Billing) view(ctx context.Context, p stagedoor.Principal) (view, error)
 			all = append(all, link{id, via, claimed})
 		}
 	}
-	customer, subscription := b.Claimed(p)
+	customer, subscription := p.Claims.StripeIDs(b.CustomerClaim, b.SubscriptionClaim)
 	add(customer, "claim "+b.CustomerClaim, true)
 	if subscription != "" {
 		owner, err := b.Store.CustomerOf(ctx, subscription)

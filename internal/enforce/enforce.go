@@ -27,7 +27,7 @@ const (
 	quiet = 16
 	// mintsBack is how far back a principal's tokens are followed to rooms in
 	// which no event has reported them: no token lives longer.
-	mintsBack = 25 * time.Hour
+	mintsBack = 26 * time.Hour
 	// mintsMost bounds that.
 	mintsMost = 50
 )

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -40,23 +41,64 @@ func addLink(t tx, l stagedoor.Link, now time.Time) (bool, error) {
 // oldest: whoever pays can name anybody in a Checkout session, and must not
 // crowd out the customers that are really theirs.
 func (s *Store) Links(ctx context.Context, references []string) ([]stagedoor.Link, error) {
-	var all []stagedoor.Link
 	references = slices.DeleteFunc(slices.Clone(references), func(r string) bool { return r == "" })
+	var all []datedLink
 	for pair := range slices.Chunk(references, 2) {
 		// Two at a time, so that the statement is always the same.
-		err := s.reads.each(context.WithoutCancel(ctx), `SELECT reference, customer, source FROM links WHERE reference IN ($1, $2)
-				ORDER BY CASE WHEN source = $3 THEN 0 ELSE 1 END, added_at, reference, customer, source LIMIT $4`,
-			[]any{pair[0], pair[len(pair)-1], sourceMetadata, maxLinks - len(all)}, func(scan scan) error {
-				var l stagedoor.Link
-				err := scan(&l.Reference, &l.Customer, &l.Source)
-				all = append(all, l)
-				return err
-			})
+		found, err := s.linksOf(ctx, selectLinks+"LIMIT $3", pair[0], pair[len(pair)-1], maxLinks+1)
+		if err == nil && len(found) > maxLinks {
+			// Only then is it worth it to have the database sort them.
+			found, err = s.linksOf(ctx, "SELECT reference, customer, source, added_at FROM ("+selectLinks+`) AS l
+					ORDER BY CASE WHEN source = $4 THEN 0 ELSE 1 END, added_at, reference, customer, source LIMIT $3`,
+				pair[0], pair[len(pair)-1], maxLinks, sourceMetadata)
+		}
 		if err != nil {
 			return nil, wrap("read links", err)
 		}
+		all = append(all, found...)
 	}
-	return all, nil
+	slices.SortFunc(all, datedLink.compare)
+	links := make([]stagedoor.Link, 0, len(all))
+	for _, l := range all[:min(len(all), maxLinks)] {
+		links = append(links, l.Link)
+	}
+	return links, nil
+}
+
+// selectLinks reads the links of two references, which may be the same.
+const selectLinks = `SELECT reference, customer, source, added_at FROM links WHERE reference = $1
+	UNION ALL SELECT reference, customer, source, added_at FROM links WHERE reference = $2 AND $2 <> $1 `
+
+// datedLink is a link and when it was kept first.
+type datedLink struct {
+	stagedoor.Link
+	added int64
+}
+
+// compare puts first what Links returns first.
+func (l datedLink) compare(other datedLink) int {
+	if mine, theirs := l.Source == sourceMetadata, other.Source == sourceMetadata; mine != theirs {
+		if mine {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(l.added, other.added), cmp.Compare(l.Reference, other.Reference),
+		cmp.Compare(l.Customer, other.Customer), cmp.Compare(l.Source, other.Source))
+}
+
+func (s *Store) linksOf(ctx context.Context, query string, args ...any) ([]datedLink, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var all []datedLink
+	err := s.reads.each(context.WithoutCancel(ctx), query, args, func(scan scan) error {
+		var l datedLink
+		err := scan(&l.Reference, &l.Customer, &l.Source, &l.added)
+		all = append(all, l)
+		return err
+	})
+	return all, err
 }
 
 // PrincipalsOf returns who is linked with a customer, by a claim of their

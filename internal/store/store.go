@@ -7,17 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"stagedoor"
 )
-
-// maxID bounds what is taken for an id of Stripe's.
-//
-// SPEC: docs.stripe.com/upgrades, "Backward-compatible changes": ids have at
-// most 255 characters.
-const maxID = 255
 
 // Index says by what principals are found again when Stripe names a customer
 // or a subscription. The zero value finds them by their subjects alone. After
@@ -32,23 +25,7 @@ type Index struct {
 // Claimed returns the customer and the subscription that claims name; empty
 // where they name none that could be one of Stripe's.
 func (x Index) Claimed(c stagedoor.Claims) (customer, subscription string) {
-	return claimedID(c, x.CustomerClaim, "cus_"), claimedID(c, x.SubscriptionClaim, "sub_")
-}
-
-// claimedID returns the id under a path when it has the form of Stripe's ids.
-func claimedID(c stagedoor.Claims, path, prefix string) string {
-	value, _ := c.At(path)
-	id, _ := value.(string)
-	rest, ok := strings.CutPrefix(id, prefix)
-	if path == "" || !ok || rest == "" || len(id) > maxID {
-		return ""
-	}
-	if strings.ContainsFunc(rest, func(r rune) bool {
-		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) {
-		return ""
-	}
-	return id
+	return c.StripeIDs(x.CustomerClaim, x.SubscriptionClaim)
 }
 
 // Store is one database. Safe for concurrent use. Writes happen one at a time,

@@ -152,8 +152,16 @@ func TestAFailedWriteLeavesNothing(t *testing.T) {
 	if err != nil || version != 1 {
 		t.Errorf("version %d, %v", version, err)
 	}
+	b.ID = "one more"
+	f.must(f.AddBan(t.Context(), b)) // the connection is not stuck in the transaction
+	_, _, err = f.RemoveBan(t.Context(), b.ID)
+	f.must(err)
 	func() {
-		defer func() { _ = recover() }()
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
 		_ = f.write(t.Context(), retold, "panic", func(t tx) error {
 			if _, err := t.exec("DELETE FROM bans"); err != nil {
 				return err
@@ -161,7 +169,9 @@ func TestAFailedWriteLeavesNothing(t *testing.T) {
 			panic("in a transaction")
 		})
 	}()
-	if bans, err := f.Bans(t.Context()); err != nil || len(bans) != 1 {
+	b.ID = "another"
+	f.must(f.AddBan(t.Context(), b))
+	if bans, err := f.Bans(t.Context()); err != nil || len(bans) != 2 {
 		t.Errorf("after a panic: %v %v", bans, err)
 	}
 }

@@ -58,9 +58,9 @@ CREATE TABLE presence (
     PRIMARY KEY (room, sid)
 );
 
-CREATE INDEX presence_present ON presence (room) WHERE left_at = 0;
+CREATE INDEX presence_present ON presence (room, joined_at, sid) WHERE left_at = 0;
 CREATE INDEX presence_identity ON presence (room, identity);
-CREATE INDEX presence_left ON presence (left_at);
+CREATE INDEX presence_left ON presence (left_at) WHERE left_at > 0;
 
 CREATE TABLE bans (
     id         TEXT PRIMARY KEY,
