@@ -68,7 +68,8 @@ type customerView struct {
 	via         string
 	confirmedAt time.Time
 	expired     bool
-	// unread is set when Stripe's entitlements of the customer were never read.
+	// unread is set when Stripe's entitlements of the customer were never read,
+	// or too long ago.
 	unread bool
 	result Result
 }
@@ -129,24 +130,33 @@ func (b *Billing) judge(now time.Time, facts stagedoor.Customer, via string) cus
 		return c
 	}
 	entitlements := facts.Entitlements
-	if read := b.confirmed(facts.EntitlementsAt, facts.DirtySince); now.Sub(read) >= HardLimit {
+	old := now.Sub(b.chained(facts.EntitlementsAt, facts.DirtySince)) >= HardLimit
+	if old {
 		entitlements = nil
 	}
 	c.result = b.Rules.Features(now, facts.Subscriptions, b.items(), entitlements)
-	c.unread = c.result.Counts && b.useEntitlements.Load() && facts.EntitlementsAt.IsZero()
+	c.unread = c.result.Counts && b.useEntitlements.Load() && old
 	c.result.Until = earliest(c.result.Until, c.confirmedAt.Add(HardLimit))
 	return c
 }
 
-// confirmedAt is when Stripe last confirmed a customer's facts.
+// confirmedAt is when Stripe last confirmed a customer's facts: when it was
+// asked, when everything was last compared and nothing differed, or when the
+// list of events was last read without a gap since then.
 func (b *Billing) confirmedAt(c stagedoor.Customer) time.Time {
-	return b.confirmed(c.AskedAt, c.DirtySince)
+	b.mu.Lock()
+	full := b.progress.FullAt
+	b.mu.Unlock()
+	if c.AskedAt.Before(full) {
+		return b.chained(full, c.DirtySince)
+	}
+	return b.chained(c.AskedAt, c.DirtySince)
 }
 
-// confirmed is when a fact was last confirmed: when it was asked for, or when
-// the list of events was last read without a gap since then and held nothing
-// of it. A hint that is not followed up ends that.
-func (b *Billing) confirmed(asked, dirtySince time.Time) time.Time {
+// chained follows a fact along the list of events: as far as it was read to
+// its end without a gap since the fact was known, and held nothing of it. A
+// hint that is not followed up ends that.
+func (b *Billing) chained(asked, dirtySince time.Time) time.Time {
 	b.mu.Lock()
 	progress := b.progress
 	b.mu.Unlock()
