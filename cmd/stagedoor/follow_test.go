@@ -31,6 +31,7 @@ type account struct {
 	calls int
 	fault func(http.ResponseWriter, *http.Request) // nil: Stripe answers
 	told  []stagedoor.PrincipalKey
+	all   int // how often everybody's rights may have changed
 }
 
 func (a *account) clock() time.Time {
@@ -92,6 +93,9 @@ func newAccount(t *testing.T) *account {
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			a.told = append(a.told, keys...)
+			if len(keys) == 0 {
+				a.all++
+			}
 		}, Now: a.clock, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
