@@ -86,7 +86,7 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	}
 	defer h.close()
 	if p.stripe != nil {
-		demo.Plans = demoPlans{p.stripe, demo.Callers}
+		demo.Plans = demoPlans{p.stripe, demo.Callers[:2]} // the guide's caller stays without one
 		// Alice's plan is known before she can ask.
 		if _, err := h.billing.Sync(ctx, nil); err != nil {
 			return err

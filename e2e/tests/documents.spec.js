@@ -8,7 +8,7 @@ import { commands, fenced, inlineCode } from '../lib/documents.js';
 import { emptyDirectory, freePort, Program, ROOT, run, STAGEDOOR } from '../lib/program.js';
 import { expect, test } from '../lib/test.js';
 
-const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/api.md', 'docs/clients.md', 'docs/authentication.md'];
+const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/api.md', 'docs/clients.md', 'docs/authentication.md', 'docs/billing.md', 'docs/operations.md'];
 const CALLER_SECRET = 'e2e-only-mN4pQrS6tUvW8xYz1bD3fG5h-caller';
 
 /** Runs one command line as bash does; curl fails where the answer is a refusal. */
@@ -77,7 +77,7 @@ test('README.md: "Deploy in five lines" starts a door', async () => {
   // No real provider is asked: .invalid has no address.
   environment.OIDC_ISSUER = new URL(environment.OIDC_ISSUER).pathname.replace(/^/, 'https://issuer.invalid');
   const port = await freePort();
-  const door = new Program(STAGEDOOR, ['serve'], { ...environment, PORT: String(port), DRAIN_DELAY: '0s' });
+  const door = new Program(STAGEDOOR, ['serve'], { ...environment, PORT: String(port), ADMIN_ADDR: '127.0.0.1:0', DRAIN_DELAY: '0s' });
   await door.until(/stagedoor is listening/);
   expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
   await door.stop();
@@ -110,7 +110,7 @@ test('every make target and every stagedoor command that is named exists', async
   for (const target of targets) expect(makefile, `make ${target}`).toMatch(new RegExp(`^${target}:`, 'm'));
 
   const named = typed.map((line) => line.match(/^(?:bin\/)?stagedoor (\S+)(.*)$/)).filter(Boolean);
-  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'token', 'version']));
+  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'token', 'version', 'explain', 'ban', 'unban', 'bans', 'sync']));
   const { stdout: all } = await run(STAGEDOOR, ['--help']);
   for (const [line, command, rest] of named) {
     expect(all, line).toMatch(new RegExp(`^  ${command}\\b`, 'm'));

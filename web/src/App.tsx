@@ -3,6 +3,7 @@ import { livekitJoin, type JoinDetails } from 'livekit-join';
 import { Mark } from './Icon';
 import { CUSTOM, NO_CONFIG, loadConfig, slug, type DemoConfig } from './lib/config';
 import { stopAll, type Brought } from './lib/media';
+import { loadPlans, withPlans } from './lib/plans';
 import { joinProblem, type Problem } from './lib/problem';
 import { lobbyLink, readQuery } from './lib/query';
 import { usePreview } from './lib/usePreview';
@@ -45,6 +46,22 @@ export function App() {
     const idle = setTimeout(() => void loadRoom(), 1200);
     return () => clearTimeout(idle);
   }, []);
+
+  // In the lobby, who pays is what their plans say now.
+  const hasPlans = config?.plans ?? false;
+  const inRoom = visit !== null;
+  useEffect(() => {
+    if (!hasPlans || inRoom) return;
+    let over = false;
+    const look = () =>
+      void loadPlans().then((plans) => !over && setConfig((old) => old && { ...old, callers: withPlans(old.callers, plans) }), () => {});
+    look();
+    const timer = setInterval(look, 3000);
+    return () => {
+      over = true;
+      clearInterval(timer);
+    };
+  }, [hasPlans, inRoom]);
 
   const change = useCallback((next: Partial<Fields>) => setFields((old) => ({ ...old, ...next })), []);
 
@@ -107,6 +124,7 @@ export function App() {
         <Suspense fallback={<p className="loading">Opening the room…</p>}>
           <RoomScreen
             {...visit}
+            plans={config?.plans ?? false}
             payer={payer}
             watcher={watcher}
             onLeave={leave}

@@ -12,6 +12,8 @@ export interface DemoConfig {
   livekitUrl: string;
   room: string;
   callers: Caller[];
+  /** Whether the callers' plans can be changed: the demo's own Stripe runs. */
+  plans: boolean;
 }
 
 /** The id of the card that takes a token of the visitor's own. */
@@ -22,7 +24,7 @@ export function slug(caller: Caller): string {
   return caller.name.toLowerCase().replace(/[^a-z0-9]+/g, '-') || caller.id;
 }
 
-export const NO_CONFIG: DemoConfig = { version: '', livekitUrl: '', room: 'demo', callers: [] };
+export const NO_CONFIG: DemoConfig = { version: '', livekitUrl: '', room: 'demo', callers: [], plans: false };
 
 /** Asks the door who its demo callers are. Only `stagedoor dev` answers. */
 export async function loadConfig(): Promise<DemoConfig> {

@@ -11,9 +11,11 @@ import type { Brought } from '../lib/media';
 import type { Problem } from '../lib/problem';
 import { lobbyLink } from '../lib/query';
 import type { Fields } from '../lobby/fields';
+import { PlanPanel } from '../plans/PlanPanel';
 import { Controls } from './Controls';
 import { useRights, type Rights } from './rights';
 import { Stage } from './Stage';
+import { StageCue } from './StageCue';
 import { useCall } from './useCall';
 import { WatchBanner } from './WatchBanner';
 
@@ -21,6 +23,8 @@ interface Props {
   details: JoinDetails;
   brought: Brought;
   fields: Fields;
+  /** Whether the box office stands beside the room. */
+  plans: boolean;
   ask(): Promise<JoinDetails>;
   /** A demo caller who may publish, where there is another one. */
   payer?: Caller;
@@ -30,7 +34,7 @@ interface Props {
   onStatus(words: string): void;
 }
 
-export default function RoomScreen({ details, brought, fields, ask, payer, watcher, onLeave, onStatus }: Props) {
+export default function RoomScreen({ details, brought, fields, plans, ask, payer, watcher, onLeave, onStatus }: Props) {
   const room = useCall(details, brought, onLeave, onStatus);
   const rights = useRights(room, details);
   const reason = useReason(details, rights.canPublish, ask, onStatus);
@@ -78,8 +82,11 @@ export default function RoomScreen({ details, brought, fields, ask, payer, watch
         <ConnectionNote state={state} />
         <Stage room={room} invite={invite} canPublish={rights.canPublish} />
       </main>
+      <StageCue room={room} rights={rights} />
       <StartAudio className="button button-primary start-audio" label="Click to hear the room" />
       <Controls room={room} rights={rights} onLeave={() => leave()} onStatus={onStatus} />
+      {/* After the controls for the keyboard, which come first in a call; beside the stage for the eye. */}
+      {plans && <PlanPanel room={room} self={fields.caller} />}
       <RoomAudioRenderer />
     </RoomContext.Provider>
   );
