@@ -38,15 +38,16 @@ type server struct {
 	output bytes.Buffer
 }
 
-// startServer runs the pinned livekit-server until the test ends.
-func startServer(t *testing.T) *server {
+// startServer runs the pinned livekit-server until the test ends. It tells
+// each of the webhooks what happens.
+func startServer(t *testing.T, webhooks ...string) *server {
 	t.Helper()
 	binary := buildServer(t)
 	var err error
 	for range serverStarts {
 		// A free port may be taken by somebody else before the server has it.
 		var s *server
-		if s, err = launch(binary); err == nil {
+		if s, err = launch(binary, webhooks); err == nil {
 			t.Cleanup(func() { s.stop(t) })
 			return s
 		}
@@ -75,7 +76,7 @@ func buildServer(t *testing.T) string {
 }
 
 // launch starts the server on free ports and waits until it serves.
-func launch(binary string) (*server, error) {
+func launch(binary string, webhooks []string) (*server, error) {
 	port, rtcTCP, rtcUDP, err := freePorts()
 	if err != nil {
 		return nil, err
@@ -85,8 +86,10 @@ func launch(binary string) (*server, error) {
 	// JSON is YAML.
 	config, err := json.Marshal(map[string]any{
 		"port": port, "bind_addresses": []string{"127.0.0.1"},
-		"keys":    map[string]string{s.signer.Key: s.signer.Secret.Reveal()},
-		"rtc":     map[string]any{"node_ip": "127.0.0.1", "use_external_ip": false, "tcp_port": rtcTCP, "udp_port": rtcUDP},
+		"keys": map[string]string{s.signer.Key: s.signer.Secret.Reveal()},
+		"rtc": map[string]any{"node_ip": "127.0.0.1", "use_external_ip": false, "tcp_port": rtcTCP, "udp_port": rtcUDP,
+			"enable_loopback_candidate": true, "ips": map[string]any{"includes": []string{"127.0.0.1/32"}}},
+		"webhook": map[string]any{"api_key": s.signer.Key, "urls": webhooks},
 		"logging": map[string]any{"level": "error"},
 	})
 	if err != nil {
