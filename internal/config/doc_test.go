@@ -33,10 +33,13 @@ LIVEKIT_API_SECRET=<secret>
 JWT_SECRET=<secret>                         # what your application signs its tokens with
 JWT_AUDIENCE=stagedoor                      # if the tokens name an audience (aud)
 TRUSTED_PROXIES=<address of your proxy>     # found by itself on Railway
+STRIPE_SECRET_KEY=<restricted key>          # without it nobody may publish; docs/billing.md says what else
+STRIPE_WEBHOOK_SECRET=<signing secret>
 ` + "```" + `
 
 ` + "`stagedoor dev`" + ` needs none of this: it listens on loopback alone and starts a LiveKit server of its own, unless all three
-LIVEKIT variables are set. ` + "`stagedoor token`" + ` needs LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
+LIVEKIT variables are set. ` + "`stagedoor token`" + ` needs LIVEKIT_API_KEY and LIVEKIT_API_SECRET; ` + "`explain`, `ban`, `unban`, `bans` and `sync`" + ` need a running door (ADMIN_URL, ADMIN_TOKEN)
+or its DATABASE_URL.
 
 ## Where values come from
 
@@ -136,7 +139,7 @@ func configurationDoc(t *testing.T) string {
 	fmt.Fprintf(&page, "\n## Not in this version\n\nThese are read and checked, but what they configure comes with a later version; setting one is a warning:\n%s.\n",
 		strings.Join(inert, ", "))
 	fmt.Fprintf(&page, "\nThese are refused, since going on without them would leave open what they are meant to close:\n%s; "+
-		"so is a `DATABASE_URL` that begins with `postgres://`. Those that say yes or no are refused only when they say yes.\n", strings.Join(refused, ", "))
+		"so is a `DATABASE_URL` that begins with `postgres://`.\n", strings.Join(refused, ", "))
 	return page.String()
 }
 

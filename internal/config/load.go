@@ -161,7 +161,7 @@ func (l *loader) parseAll() {
 		name := f.Tag.Get("env")
 		raw, p := l.raw(f)
 		l.given[name] = raw != "" || p != nil
-		if p == nil && l.given[name] && f.Tag.Get("later") == "refuse" && !l.tool() && f.Type.Kind() != reflect.Bool {
+		if p == nil && l.given[name] && f.Tag.Get("later") == "refuse" && !l.tool() {
 			p = notSupported("")
 		}
 		if raw == "" {
@@ -171,9 +171,6 @@ func (l *loader) parseAll() {
 		if p == nil && raw != "" {
 			p = parse(f, raw, into)
 		}
-		if p == nil && f.Tag.Get("later") == "refuse" && !l.tool() && f.Type.Kind() == reflect.Bool && into.Bool() {
-			p = notSupported("")
-		}
 		if p == nil {
 			if l.given[name] && f.Tag.Get("later") == "warn" && !l.tool() {
 				l.warn(name, "has no effect in this version", "")
@@ -181,7 +178,8 @@ func (l *loader) parseAll() {
 			continue
 		}
 		l.bad[name] = true
-		if l.tool() && isSecret(f) && !strings.HasPrefix(name, "LIVEKIT_") {
+		opened := l.mode == Operate && (name == "DATABASE_URL" || name == "ADMIN_TOKEN")
+		if l.tool() && isSecret(f) && !strings.HasPrefix(name, "LIVEKIT_") && !opened {
 			// The tool does without it, and its user may well not be
 			// allowed to read it.
 			l.warn(name, p.What, p.Remedy)

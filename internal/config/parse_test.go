@@ -82,7 +82,7 @@ func TestWhatThisVersionCannotCloseIsRefused(t *testing.T) {
 	var rules []rule
 	for _, set := range []string{
 		"POLICY_FILE=rooms.yaml", "TLS_CERT_FILE=a.pem", "TLS_KEY_FILE=b.pem", "TLS_DOMAINS=door.acme.test", "AUTH_COOKIE=session",
-		"REDIS_URL=redis://cache", "REQUIRE_LIVE_BILLING=true", "ADMIN_ON_PUBLIC=true",
+		"REDIS_URL=redis://cache",
 	} {
 		name, _, _ := strings.Cut(set, "=")
 		rules = append(rules, rule{set, Serve, []string{set}, []string{name + refused}, nil},
@@ -93,17 +93,12 @@ func TestWhatThisVersionCannotCloseIsRefused(t *testing.T) {
 		rules = append(rules, rule{url, Serve, []string{"DATABASE_URL=" + url}, []string{"DATABASE_URL: Postgres is not supported in this version"}, nil},
 			rule{url + " for a tool", Tool, []string{"DATABASE_URL=" + url}, nil, nil})
 	}
-	check(t, append(rules,
-		rule{"live billing not demanded", Serve, []string{"REQUIRE_LIVE_BILLING=false"}, nil, nil},
-		rule{"no public admin", Serve, []string{"ADMIN_ON_PUBLIC=no"}, nil, nil}))
+	check(t, append(rules, rule{"a database that a command cannot open", Operate, []string{"DATABASE_URL=postgres://db/door"}, []string{"DATABASE_URL: Postgres is not supported in this version"}, nil}))
 }
 
 func TestWhatHasNoEffectIsSaid(t *testing.T) {
 	for _, set := range []string{
-		"LIVEKIT_WEBHOOKS=off", "STRIPE_SECRET_KEY=sk_test_a", "STRIPE_WEBHOOK_SECRET=whsec_a", "STRIPE_API_URL=http://localhost:12111",
-		"BILLING_STATUSES=active", "BILLING_GRACE=72h", "SUBSCRIPTION_CLAIM=sub_id", "CUSTOMER_CLAIM=cus", "DATABASE_URL=sqlite:door.db",
-		"RATE_LIMIT_USER=5/s", "RATE_LIMIT_IP=5/s", "RATE_LIMIT_FAILURES=5/s", "ADMIN_ADDR=127.0.0.1:0", "ADMIN_TOKEN=" + goodOther,
-		"ADMIN_TOKEN_PREVIOUS=" + goodMore, "ADMIN_URL=http://localhost:9464", "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",
+		"RATE_LIMIT_USER=5/s", "RATE_LIMIT_IP=5/s", "RATE_LIMIT_FAILURES=5/s", "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",
 	} {
 		name, _, _ := strings.Cut(set, "=")
 		for mode, want := range map[Mode]bool{Serve: true, Dev: true, Tool: false} {
@@ -118,7 +113,9 @@ func TestWhatHasNoEffectIsSaid(t *testing.T) {
 	}
 	for _, set := range []string{
 		"TRUSTED_PROXIES=10.0.0.1", "REQUIRE_HTTPS=true", "ALLOWED_ORIGINS=https://app.acme.test", "PUBLISH_FEATURE=speak", "TOKEN_TTL=10m", "IDENTITY_CLAIM=uid",
-		"NAME_CLAIM=nick", "NAME_FROM_REQUEST=false", "DRAIN_DELAY=1s", "LOG_LEVEL=warn", "LOG_FORMAT=json", "JWT_SECRET_PREVIOUS=" + goodOther,
+		"LIVEKIT_WEBHOOKS=off", "STRIPE_API_URL=http://localhost:12111", "BILLING_STATUSES=active", "BILLING_GRACE=72h", "SUBSCRIPTION_CLAIM=sub_id",
+		"CUSTOMER_CLAIM=cus", "REQUIRE_LIVE_BILLING=true", "DATABASE_URL=sqlite:door.db", "ADMIN_ADDR=127.0.0.1:0", "ADMIN_TOKEN=" + goodOther,
+		"ADMIN_URL=http://localhost:9464", "NAME_CLAIM=nick", "NAME_FROM_REQUEST=false", "DRAIN_DELAY=1s", "LOG_LEVEL=warn", "LOG_FORMAT=json", "JWT_SECRET_PREVIOUS=" + goodOther,
 	} {
 		if _, report := load(t, Serve, set); report.Err() != nil || len(report.Warnings) != 1 {
 			t.Errorf("%s: %v, %+v", set, report.Err(), report.Warnings)
@@ -135,7 +132,7 @@ func TestNoValueIsEverPrinted(t *testing.T) {
 			canary, canary + "\n", "https://" + canary + "@host", "https://user:" + canary + "@host:99999", "https://h/?" + canary, "http://" + canary + ".test",
 			"http://h:" + canary, "a," + canary + ",", canary + ":" + canary, "/" + canary, "1/" + canary, "5" + canary, "mysql://" + canary, "\x1b" + canary, "*" + canary,
 		} {
-			for _, mode := range []Mode{Serve, Dev, Tool} {
+			for _, mode := range []Mode{Serve, Dev, Tool, Operate} {
 				_, report := load(t, mode, name+"="+value)
 				var out strings.Builder
 				if err := report.Format(&out, true); err != nil {

@@ -30,9 +30,11 @@ func TestFiveMistakesAtOnce(t *testing.T) {
   TOKEN_TTL           has no unit
                       → write 3600s or 1h
 
-2 warnings in the configuration:
+3 warnings in the configuration:
 
   POLICY_FILE         is not in this version: every authenticated caller may watch every room
+  STRIPE_SECRET_KEY   is not set: nobody is entitled by payment, so nobody may publish
+                      → set it to a restricted key (rk_…) that may read customers, subscriptions, products, prices, Checkout sessions, events and entitlements
   OIDC_ISUER          is not known: did you mean OIDC_ISSUER?
 `
 	var plain, color strings.Builder

@@ -20,13 +20,15 @@ type BanList interface {
 	Remove(ctx context.Context, id string) (stagedoor.Ban, bool, error)
 }
 
-// Admin is the operators' API. Bans, Find and Explain must be set. With an
+// Admin is the operators' API. Bans, Now, Find and Explain must be set. With an
 // empty Token it answers everybody who reaches it, so that it may only be
 // served on loopback.
 type Admin struct {
 	// Token and TokenPrevious open the API.
 	Token, TokenPrevious stagedoor.Secret
 	Bans                 BanList
+	// Now is the clock.
+	Now func() time.Time
 	// Find returns the one principal that user names, as subject or identity;
 	// issuer may be empty. Errors: InvalidRequest.
 	Find func(ctx context.Context, user, issuer string) (stagedoor.PrincipalKey, error)
@@ -67,9 +69,7 @@ func (m *Admin) routes() http.Handler {
 	if m.Billing != nil {
 		mux.Handle("/api/billing", only(report(m.Billing), http.MethodGet))
 	}
-	if m.Sync != nil {
-		mux.Handle("/api/sync", only(m.sync, http.MethodPost))
-	}
+	mux.Handle("/api/sync", only(m.sync, http.MethodPost))
 	mux.HandleFunc("/", notFound)
 	// A page in an operator's browser must not ask in the operator's name.
 	guard := http.NewCrossOriginProtection()

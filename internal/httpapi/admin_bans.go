@@ -70,7 +70,7 @@ func (m *Admin) setBan(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	ban, user, issuer, err := parseBan(body, time.Now())
+	ban, user, issuer, err := parseBan(body, m.Now())
 	if err == nil {
 		ban.Principal, err = m.Find(r.Context(), user, issuer)
 	}

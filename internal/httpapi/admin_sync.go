@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"stagedoor"
 )
 
 // syncLine is one line of the answer to POST /api/sync: how far it is, and in
@@ -22,6 +24,10 @@ const syncEvery = 200 * time.Millisecond
 // sync serves POST /api/sync: lines of JSON, the last of which has a summary
 // or an error. It takes as long as Stripe's budget makes it take.
 func (m *Admin) sync(w http.ResponseWriter, r *http.Request) {
+	if m.Sync == nil {
+		refuse(w, r, stagedoor.Refuse(stagedoor.InvalidRequest, "there is no Stripe to compare with: STRIPE_SECRET_KEY is not set"))
+		return
+	}
 	controller := http.NewResponseController(w)
 	_ = controller.SetWriteDeadline(time.Time{})
 	_ = controller.SetReadDeadline(time.Time{})

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -188,7 +189,7 @@ func TestPublicFiles(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	var missing error
-	h := newHarness(func(o *Options) { o.Ready = func() error { return missing } })
+	h := newHarness(func(o *Options) { o.Ready = func(context.Context) error { return missing } })
 	get := request{method: "GET", path: "/readyz"}
 	if body := bodyOf(t, h.do(t, get)); body["status"] != "ready" {
 		t.Error(body)

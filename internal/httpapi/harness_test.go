@@ -76,6 +76,11 @@ func newHarness(change func(*Options)) *harness {
 	return h
 }
 
+// newTestLog writes where the harness looks.
+func newTestLog(h *harness) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 // request is a good POST /api/join of ann's with changes.
 type request struct {
 	method, path, body string
@@ -107,6 +112,10 @@ func (h *harness) do(t *testing.T, r request) *http.Response {
 			continue
 		}
 		req.Header.Set(name, value)
+	}
+	if host := req.Header.Get("Host"); host != "" {
+		req.Host = host
+		req.Header.Del("Host")
 	}
 	if r.remote != "" {
 		req.RemoteAddr = r.remote

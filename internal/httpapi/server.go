@@ -57,7 +57,9 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), goneWithin-500*time.Millisecond)
 	defer cancel()
-	log.Info("draining", "for", drainDelay.String())
+	if drainDelay > 0 {
+		log.Info("draining", "for", drainDelay.String())
+	}
 	api.Drain()
 	time.Sleep(drainDelay)
 	for _, listener := range open {
