@@ -114,7 +114,7 @@ func options(t *testing.T, w world) httpapi.Options {
 		NameFromRequest:  w != noNames,
 	}
 	o := httpapi.Options{
-		Door: door, LiveKitURL: "wss://livekit.example.com", Ready: callers.Ready, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Door: door, LiveKitURL: "wss://livekit.example.com", Ready: func(context.Context) error { return callers.Ready() }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		RequireHTTPS: true, PublicHost: publicHost, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		AllowedOrigins: []string{allowedOrigin}, Helper: client.Helper, Spec: docs.OpenAPI,
 	}
