@@ -73,11 +73,15 @@ func newAccount(t *testing.T) *account {
 		a.calls++
 		fault := a.fault
 		a.mu.Unlock()
-		if fault != nil {
+		switch {
+		case fault != nil:
 			fault(w, r)
-			return
+		case strings.HasSuffix(r.URL.Path, "/active_entitlements"):
+			// These tests are about metadata; an account without Entitlements has none.
+			says(200, `{"object":"list","data":[],"has_more":false,"url":"/v1/entitlements/active_entitlements"}`)(w, r)
+		default:
+			a.stripe.ServeHTTP(w, r)
 		}
-		a.stripe.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	var err error
@@ -330,18 +334,10 @@ func TestLinks(t *testing.T) {
 // settle has the worker ask for what is due, and waits until it has.
 func settle(t *testing.T, a *account) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { a.Work(ctx); close(done) }()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if status, err := a.Status(t.Context()); err != nil || time.Now().After(deadline) {
-			t.Fatalf("not settled: %+v %v", status, err)
-		} else if status.Pending == 0 {
-			break
-		}
-	}
-	cancel()
-	<-done
+	work(t, a, func() bool {
+		status, err := a.Status(t.Context())
+		return err == nil && status.Pending == 0
+	})
 }
 
 func TestChangeIsToldToWhomItConcerns(t *testing.T) {
@@ -375,4 +371,20 @@ func TestChangeIsToldToWhomItConcerns(t *testing.T) {
 		t.Errorf("told %v", names)
 	}
 	a.must(t, a.Known(), a.caller(t, "ann", nil), stagedoor.SubscriptionInactive)
+}
+
+// What is not kept of a token cannot be decided on later, so a join does not
+// decide on it either.
+func TestOnlyClaimsThatDecisionsNameAreKept(t *testing.T) {
+	a := newAccount(t)
+	m := memory{a.store, []string{"stripe_customer_id", "app.plan"}}
+	given := stagedoor.Principal{Issuer: "i", Subject: "ann", Handle: "ann",
+		Claims: stagedoor.Claims{"stripe_customer_id": "cus_1", "email": "ann@acme.example", "app": map[string]any{"plan": "gold", "address": "x"}}}
+	got, err := m.Remember(t.Context(), given)
+	kept, _, second := a.store.Principal(t.Context(), given.Key())
+	for _, p := range []stagedoor.Principal{got, kept} {
+		if plan, _ := p.Claims.At("app.plan"); err != nil || second != nil || len(p.Claims) != 2 || p.Claims["stripe_customer_id"] != "cus_1" || plan != "gold" {
+			t.Errorf("%+v %v %v", p.Claims, err, second)
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -144,14 +143,8 @@ func TestStaleReadIsHealed(t *testing.T) {
 	a.must(t, a.Known(), ann, "")
 	a.breaks(nil)
 	a.pass(61 * time.Second)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { a.Work(ctx); close(done) }()
-	defer func() { cancel(); <-done }()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if e, err := a.Known().Entitlement(t.Context(), ann); err == nil && !e.Has("publish") {
-			return
-		}
-	}
-	t.Error("never corrected")
+	work(t, a, func() bool {
+		e, err := a.Known().Entitlement(t.Context(), ann)
+		return err == nil && !e.Has("publish")
+	})
 }

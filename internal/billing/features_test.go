@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stripe/stripe-go/v86"
+
 	"stagedoor"
 )
 
@@ -205,4 +207,55 @@ func FuzzParseFeatures(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Grace begins once: when the change was first seen, or, where the door was
+// not there to see it, at the period's start.
+func TestGraceBeginsOnce(t *testing.T) {
+	start := noon.Add(-48 * time.Hour)
+	late := stagedoor.Subscription{ID: "sub_1", Status: "past_due", Items: []stagedoor.SubscriptionItem{{PeriodStart: start.Add(-time.Hour)}, {PeriodStart: start}}}
+	before := func(status string, since time.Time) stagedoor.Customer {
+		return stagedoor.Customer{Subscriptions: []stagedoor.Subscription{{ID: "sub_0", Status: "past_due"}, {ID: "sub_1", Status: status, PastDueSince: since}}}
+	}
+	for name, c := range map[string]struct {
+		known stagedoor.Customer
+		want  time.Time
+	}{
+		"never seen":           {stagedoor.Customer{}, start},
+		"seen to change":       {before("active", time.Time{}), noon},
+		"past due ever since":  {before("past_due", noon.Add(-time.Hour)), noon.Add(-time.Hour)},
+		"another subscription": {stagedoor.Customer{Subscriptions: []stagedoor.Subscription{{ID: "sub_0", Status: "active"}}}, start},
+	} {
+		if got := pastDueSince(late, c.known, noon); !got.Equal(c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	late.Status = "active"
+	if !pastDueSince(late, before("past_due", noon), noon).IsZero() {
+		t.Error("who has paid is past due no more")
+	}
+}
+
+func TestOnlyCompletedSessionsLink(t *testing.T) {
+	session := func(change func(*stripe.CheckoutSession)) *stripe.CheckoutSession {
+		s := &stripe.CheckoutSession{ID: "cs_1", Status: stripe.CheckoutSessionStatusComplete, ClientReferenceID: "ann", Customer: &stripe.Customer{ID: "cus_1"}}
+		if change != nil {
+			change(s)
+		}
+		return s
+	}
+	if link, customer := linkOf(session(nil)); link != (stagedoor.Link{Reference: "ann", Customer: "cus_1", Source: "checkout"}) || customer != "cus_1" {
+		t.Errorf("%+v %s", link, customer)
+	}
+	for name, change := range map[string]func(*stripe.CheckoutSession){
+		"TestOpenSessionIsNoLink": func(s *stripe.CheckoutSession) { s.Status = stripe.CheckoutSessionStatusOpen },
+		"expired":                 func(s *stripe.CheckoutSession) { s.Status = stripe.CheckoutSessionStatusExpired },
+		"no customer":             func(s *stripe.CheckoutSession) { s.Customer = nil },
+		"no reference":            func(s *stripe.CheckoutSession) { s.ClientReferenceID = "" },
+		"an endless reference":    func(s *stripe.CheckoutSession) { s.ClientReferenceID = strings.Repeat("a", 600) },
+	} {
+		if link, _ := linkOf(session(change)); link.Reference != "" {
+			t.Errorf("%s: %+v", name, link)
+		}
+	}
 }

@@ -33,6 +33,7 @@ type world struct {
 	updates  []stagedoor.Grants
 	removed  []target
 	asked    int // GetParticipant calls
+	arrivals int
 	log      bytes.Buffer
 	*Enforcer
 }
@@ -103,6 +104,7 @@ func (w *world) Principal(_ context.Context, key stagedoor.PrincipalKey) (staged
 func (w *world) Arrive(_ context.Context, p stagedoor.Participant) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.arrivals++
 	if !w.left[p.SID] {
 		w.present[p.SID] = p
 	}
@@ -421,6 +423,9 @@ func TestEventsTwiceAndOutOfOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if w.arrivals != 2 {
+			t.Errorf("%d arrivals: an event counts once", w.arrivals)
+		}
 		present, _ := w.PresentOf(t.Context(), ann)
 		if len(present) != 1 || present[0].SID != "PA_2" {
 			t.Errorf("present: %+v", present)
@@ -444,6 +449,24 @@ func TestEverybodyIsRechecked(t *testing.T) {
 		synctest.Wait()
 		if len(w.updates) != 40 {
 			t.Errorf("%d of 40", len(w.updates))
+		}
+	})
+}
+
+// After a failure LiveKit is asked what is true now: what it reported before
+// may have been corrected since.
+func TestOldReportIsNotTrustedTwice(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		p := w.enter("ann", "PA_1", watch, true)
+		p.Grants = publish // as an event said that was late
+		w.mu.Lock()
+		w.fail = 1
+		w.mu.Unlock()
+		_ = w.LiveKitEvent(t.Context(), joined(p, "EV_1"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(w.updates) != 0 || w.asked == 0 {
+			t.Errorf("%d updates, asked %d times", len(w.updates), w.asked)
 		}
 	})
 }
