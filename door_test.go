@@ -37,8 +37,8 @@ func (p *parts) Entitlement(context.Context, Principal) (Entitlement, error) {
 	return p.entitlement, p.lookupErr
 }
 
-func (p *parts) Decide(_ Principal, _ Room, e Entitlement) (Decision, error) {
-	p.seen = e
+func (p *parts) Decide(s Situation) (Decision, error) {
+	p.seen = s.Entitlement
 	return p.decision, p.decideErr
 }
 

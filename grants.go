@@ -134,6 +134,25 @@ type Situation struct {
 	ClientIP string
 }
 
+// allows refuses what a caller asks for of their own participant and may not
+// have. Errors: FieldNotAllowed.
+func (d Decision) allows(r Request) error {
+	for _, agent := range r.Agents {
+		if !slices.Contains(d.Agents, agent.Name) {
+			return Refuse(FieldNotAllowed, "room_config asks for an agent that this room's rules do not allow")
+		}
+	}
+	if r.Metadata != "" && !d.Metadata {
+		return Refuse(FieldNotAllowed, "participant_metadata may not be set by the caller; leave it out")
+	}
+	for name := range r.Attributes {
+		if !slices.Contains(d.Attributes, name) {
+			return Refuse(FieldNotAllowed, "participant_attributes has one that may not be set by the caller; leave it out")
+		}
+	}
+	return nil
+}
+
 // watchOnly is the decision without anything but watching.
 func (d Decision) watchOnly() Decision {
 	if d.Grants.Publish {

@@ -51,7 +51,8 @@ func (o *ordered) Entitlement(_ context.Context, p Principal) (Entitlement, erro
 // byFeature publishes for whoever has the feature.
 type byFeature struct{}
 
-func (byFeature) Decide(_ Principal, _ Room, e Entitlement) (Decision, error) {
+func (byFeature) Decide(s Situation) (Decision, error) {
+	e := s.Entitlement
 	if e.Has("publish") {
 		return Decision{TTL: time.Hour, Grants: Grants{Subscribe: true, Publish: true, PublishData: true}}, nil
 	}

@@ -21,10 +21,10 @@ type Entitlements interface {
 	Entitlement(ctx context.Context, principal Principal) (Entitlement, error)
 }
 
-// Policy decides, without I/O, what a principal may do in a room.
+// Policy decides, without I/O and clock, what a principal may do in a room.
 // Errors: RoomForbidden.
 type Policy interface {
-	Decide(principal Principal, room Room, entitlement Entitlement) (Decision, error)
+	Decide(situation Situation) (Decision, error)
 }
 
 // Bans says who is kept out of which room.
@@ -61,6 +61,19 @@ type Request struct {
 	// Identity is the identity asked for; empty means the caller's own, and
 	// any other than that is refused.
 	Identity string
+	// ClientIP is the caller's address.
+	ClientIP string
+	// Agents, Metadata and Attributes are what the caller asks for of their
+	// own participant; the policy says whether they may.
+	Agents     []Agent
+	Metadata   string
+	Attributes map[string]string
+}
+
+// Agent is an agent that a caller asks for in their room.
+type Agent struct {
+	// Name is the agent's, Metadata is handed to it.
+	Name, Metadata string
 }
 
 // Admission is what one caller got: everything that the token says, and the token.
@@ -71,7 +84,13 @@ type Admission struct {
 	Grants        Grants
 	TTL           time.Duration
 	PublishDenied Denial
-	Token         Token
+	// Rule names the rule of the policy that decided; empty without a policy file.
+	Rule string
+	// Agents, Metadata and Attributes are what the policy let the caller ask for.
+	Agents     []Agent
+	Metadata   string
+	Attributes map[string]string
+	Token      Token
 }
 
 // AuditRecord is one decision. Err is nil when Admission was handed out.
@@ -99,6 +118,8 @@ type Door struct {
 	IdentityPrefixes []string
 	// NameFromRequest lets the request set the display name.
 	NameFromRequest bool
+	// Now is the clock that policies may ask; nil is the zero time.
+	Now func() time.Time
 }
 
 var (
@@ -149,15 +170,19 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 		name = request.Name
 	}
 	principal, remembered := d.remember(ctx, principal)
-	decision, err := d.decide(ctx, principal, request.Room, d.entitlement)
+	decision, err := d.decide(ctx, Situation{Principal: principal, Room: request.Room, ClientIP: request.ClientIP}, d.entitlement)
 	if err != nil {
+		return Admission{}, err
+	}
+	if err := decision.allows(request); err != nil {
 		return Admission{}, err
 	}
 	if !d.minted(ctx, principal, request.Room, identity, remembered) {
 		decision = decision.watchOnly()
 	}
 	admission := Admission{Room: request.Room, Identity: identity, Name: name,
-		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied}
+		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied, Rule: decision.Rule,
+		Agents: request.Agents, Metadata: request.Metadata, Attributes: request.Attributes}
 	admission.Token, err = d.Signer.Sign(admission)
 	if err != nil {
 		return Admission{}, err
@@ -176,30 +201,33 @@ func (d *Door) Decide(ctx context.Context, principal Principal, room Room) (Deci
 	if d.Entitlements != nil {
 		lookup = d.Entitlements.Entitlement
 	}
-	return d.decide(ctx, principal, room, lookup)
+	return d.decide(ctx, Situation{Principal: principal, Room: room}, lookup)
 }
 
 // decide asks bans, then what was paid for, then the policy: for a join and
 // mid-call alike.
-func (d *Door) decide(ctx context.Context, principal Principal, room Room, lookup func(context.Context, Principal) (Entitlement, error)) (Decision, error) {
+func (d *Door) decide(ctx context.Context, s Situation, lookup func(context.Context, Principal) (Entitlement, error)) (Decision, error) {
 	if d.Bans != nil {
-		if err := d.Bans.Check(principal, room); err != nil {
+		if err := d.Bans.Check(s.Principal, s.Room); err != nil {
 			return Decision{}, err
 		}
 	}
-	entitlement, err := lookup(ctx, principal)
-	if err != nil {
+	var err error
+	if s.Entitlement, err = lookup(ctx, s.Principal); err != nil {
 		return Decision{}, err
 	}
-	decision, err := d.Policy.Decide(principal, room, entitlement)
+	if d.Now != nil {
+		s.Now = d.Now()
+	}
+	decision, err := d.Policy.Decide(s)
 	if err != nil {
 		return Decision{}, err
 	}
 	if decision.TTL <= 0 {
 		return Decision{}, &Error{Kind: Internal, Err: errNoTTL}
 	}
-	if decision.Until.IsZero() || (!entitlement.Until.IsZero() && entitlement.Until.Before(decision.Until)) {
-		decision.Until = entitlement.Until
+	if until := s.Entitlement.Until; decision.Until.IsZero() || (!until.IsZero() && until.Before(decision.Until)) {
+		decision.Until = until
 	}
 	return decision, nil
 }

@@ -82,6 +82,36 @@ func TestGapInTheEventsBeginsAnew(t *testing.T) {
 	a.must(t, a.Known(), bea, stagedoor.SubscriptionInactive)
 }
 
+// Until that comparison has been made, what was known before the gap counts
+// for nothing, though the list of events is read again.
+func TestFactsFromBeforeAGapAreNotBelieved(t *testing.T) {
+	a := paying(t, "ann")
+	ann := a.caller(t, "ann", nil)
+	a.pass(31 * 24 * time.Hour)
+	a.breaks(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			a.listsNoEvents(w, r)
+			return
+		}
+		says(500, `{"error":{"type":"api_error"}}`)(w, r)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { a.Run(ctx); close(done) }()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		status, err := a.Status(t.Context())
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%+v %v", status, err)
+		}
+		if !status.EventsReadAt.Before(a.clock()) {
+			break
+		}
+	}
+	a.must(t, a.Known(), ann, stagedoor.BillingUnavailable)
+	cancel()
+	<-done
+}
+
 // With no webhook at all, the list of events alone brings a change.
 func TestListOfEventsBringsChangesByItself(t *testing.T) {
 	a := paying(t, "ann")

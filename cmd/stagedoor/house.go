@@ -114,6 +114,7 @@ func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, 
 		AuditLog:         audit.New(records, now, httpapi.RequestID),
 		IdentityPrefixes: prefixes,
 		NameFromRequest:  cfg.NameFromRequest,
+		Now:              now,
 	}
 }
 

@@ -72,7 +72,7 @@ type rule struct {
 	err      error
 }
 
-func (r rule) Decide(stagedoor.Principal, stagedoor.Room, stagedoor.Entitlement) (stagedoor.Decision, error) {
+func (r rule) Decide(stagedoor.Situation) (stagedoor.Decision, error) {
 	return r.decision, r.err
 }
 

@@ -47,6 +47,7 @@ type entry struct {
 	CanSubscribe  bool      `json:"canSubscribe"`
 	CanPublish    bool      `json:"canPublish"`
 	PublishDenied string    `json:"publishDenied,omitempty"`
+	Rule          string    `json:"rule,omitempty"`
 	TTL           int       `json:"ttl,omitempty"`
 	TokenSHA256   string    `json:"tokenSha256,omitempty"`
 }
@@ -59,7 +60,7 @@ func (l *Log) Record(ctx context.Context, r stagedoor.AuditRecord) error {
 		Time: l.now().UTC(), Audit: "join", RequestID: l.id(ctx), Outcome: "granted",
 		Issuer: stagedoor.Printable(r.Principal.Issuer), Subject: stagedoor.Printable(r.Principal.Subject), Room: string(r.Request.Room),
 		Identity: string(a.Identity), CanSubscribe: a.Grants.Subscribe, CanPublish: a.Grants.Publish,
-		PublishDenied: string(a.PublishDenied), TTL: int(a.TTL.Seconds()),
+		PublishDenied: string(a.PublishDenied), Rule: a.Rule, TTL: int(a.TTL.Seconds()),
 	}
 	if r.Err != nil {
 		line.Outcome = stagedoor.KindOf(r.Err).String()

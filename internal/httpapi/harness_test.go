@@ -41,8 +41,8 @@ func (s *seams) Authenticate(_ context.Context, c stagedoor.Credential) (stagedo
 	return stagedoor.Principal{Issuer: "test", Subject: c.Reveal(), Handle: c.Reveal(), Name: "From claim"}, nil
 }
 
-func (s *seams) Decide(p stagedoor.Principal, _ stagedoor.Room, _ stagedoor.Entitlement) (stagedoor.Decision, error) {
-	if p.Subject == "ann" {
+func (s *seams) Decide(about stagedoor.Situation) (stagedoor.Decision, error) {
+	if about.Principal.Subject == "ann" {
 		return stagedoor.Decision{TTL: time.Hour, Grants: stagedoor.Grants{Subscribe: true, Publish: true, PublishData: true}}, s.policy
 	}
 	return stagedoor.Decision{TTL: time.Hour, Grants: stagedoor.Grants{Subscribe: true}, PublishDenied: stagedoor.NoSubscription}, s.policy

@@ -61,7 +61,7 @@ func (a *api) admit(w http.ResponseWriter, r *http.Request, parse func([]byte) (
 			return stagedoor.Request{}, err
 		}
 		request, err := parse(body)
-		rec.room = string(request.Room)
+		rec.room, request.ClientIP = string(request.Room), rec.client
 		return request, err
 	})
 	rec.identity, rec.mayPublish, rec.publishDenied = string(admission.Identity), admission.Grants.Publish, string(admission.PublishDenied)

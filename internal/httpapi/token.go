@@ -93,25 +93,112 @@ func setField(request *stagedoor.Request, field string, raw jsontext.Value) erro
 	case "participant_identity":
 		request.Identity, err = stringField(field, value)
 	case "participant_metadata":
-		if _, err = stringField(field, value); err == nil && !absent {
-			err = notAllowed(field)
+		request.Metadata, err = stringField(field, value)
+		if err == nil && len(request.Metadata) > maxCarried {
+			err = tooMuch(field)
 		}
 	case "participant_attributes":
-		members, isObject := value.(map[string]any)
-		switch {
-		case value != nil && !isObject:
-			err = wrongType(field)
-		case len(members) > 0:
-			err = notAllowed(field)
-		}
+		request.Attributes, err = attributesField(value)
 	case "room_config":
 		if _, isObject := value.(map[string]any); value != nil && !isObject {
 			err = wrongType(field)
 		} else if !absent {
-			err = notAllowed(field)
+			request.Agents, err = agentsField(value.(map[string]any))
 		}
 	}
 	return err
+}
+
+// maxCarried bounds what a caller can have put into a token, in bytes:
+// clients send it in the address of their connection, and proxies in between
+// take some 8 KiB of that.
+const maxCarried = 2 << 10
+
+func tooMuch(field string) error {
+	return stagedoor.Refuse(stagedoor.InvalidRequest, field+" may have at most 2 KiB")
+}
+
+// attributesField reads participant_attributes: an object of strings.
+func attributesField(value any) (map[string]string, error) {
+	const field = "participant_attributes"
+	members, isObject := value.(map[string]any)
+	if value != nil && !isObject {
+		return nil, wrongType(field)
+	}
+	var attributes map[string]string
+	size := 0
+	for name, member := range members {
+		text, isText := member.(string)
+		if !isText {
+			return nil, wrongType(field)
+		}
+		if size += len(name) + len(text); size > maxCarried {
+			return nil, tooMuch(field)
+		}
+		if attributes == nil {
+			attributes = map[string]string{}
+		}
+		attributes[name] = text
+	}
+	return attributes, nil
+}
+
+// agentsField reads the one thing of a room_config that a policy can allow:
+// agents, by name and metadata. Everything else is refused.
+//
+// SPEC: livekit/protocol protobufs/livekit_room.proto, RoomConfiguration;
+// livekit_agent_dispatch.proto, RoomAgentDispatch.
+func agentsField(config map[string]any) ([]stagedoor.Agent, error) {
+	const field = "room_config"
+	var agents []stagedoor.Agent
+	size := 0
+	for name, member := range config {
+		if isZero(member) && name != "agents" {
+			continue
+		}
+		list, isList := member.([]any)
+		switch {
+		case name != "agents":
+			return nil, notAllowed(field + " but for agents")
+		case member != nil && !isList:
+			return nil, wrongType(field)
+		}
+		for _, entry := range list {
+			agent, err := agentField(entry)
+			if err != nil {
+				return nil, err
+			}
+			if size += len(agent.Name) + len(agent.Metadata); size > maxCarried {
+				return nil, tooMuch(field)
+			}
+			agents = append(agents, agent)
+		}
+	}
+	return agents, nil
+}
+
+// agentField reads one agent, in either of protobuf's spellings.
+func agentField(entry any) (agent stagedoor.Agent, err error) {
+	members, isObject := entry.(map[string]any)
+	if !isObject {
+		return agent, wrongType("room_config")
+	}
+	for name, member := range members {
+		switch name {
+		case "agent_name", "agentName":
+			agent.Name, err = stringField("room_config", member)
+		case "metadata":
+			agent.Metadata, err = stringField("room_config", member)
+		default:
+			if !isZero(member) {
+				err = notAllowed("room_config's agents but for agent_name and metadata")
+			}
+		}
+		if err != nil {
+			return agent, err
+		}
+	}
+	return agent, nil
 }
 
 func stringField(field string, value any) (string, error) {

@@ -37,7 +37,7 @@ type Signer struct {
 }
 
 // claims are everything a token of ours says. There is no field for kind,
-// metadata, attributes, sip, agent or inference: they are privileges.
+// sip, agent or inference: they are privileges.
 //
 // SPEC: livekit/protocol auth/accesstoken.go and auth/grants.go; RFC 7519 §4.1.
 type claims struct {
@@ -49,6 +49,20 @@ type claims struct {
 	ID        string     `json:"jti"`
 	Name      string     `json:"name,omitempty"`
 	Video     videoGrant `json:"video"`
+	// What a policy let the caller ask for.
+	Metadata   string            `json:"metadata,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	RoomConfig *roomConfig       `json:"roomConfig,omitempty"`
+}
+
+// roomConfig asks for agents; nothing else of LiveKit's RoomConfiguration has a field.
+type roomConfig struct {
+	Agents []agentDispatch `json:"agents"`
+}
+
+type agentDispatch struct {
+	Name     string `json:"agentName"`
+	Metadata string `json:"metadata,omitempty"`
 }
 
 // videoGrant writes every permission out, since LiveKit reads an absent
@@ -80,7 +94,15 @@ func (s *Signer) Sign(a stagedoor.Admission) (stagedoor.Token, error) {
 	if a.Grants.Publish {
 		video.CanPublishSources = a.Grants.Sources
 	}
+	var config *roomConfig
+	if len(a.Agents) > 0 {
+		config = &roomConfig{}
+		for _, agent := range a.Agents {
+			config.Agents = append(config.Agents, agentDispatch{agent.Name, agent.Metadata})
+		}
+	}
 	return seal(s.Secret, claims{
+		Metadata: a.Metadata, Attributes: a.Attributes, RoomConfig: config,
 		Issuer: s.Key, Subject: string(a.Identity), ID: rand.Text(), Name: a.Name,
 		IssuedAt: now.Unix(), NotBefore: now.Add(-backdate).Unix(), ExpiresAt: now.Add(a.TTL).Unix(),
 		Video: video,
@@ -112,7 +134,17 @@ func (s *Signer) check(a stagedoor.Admission) error {
 	case a.TTL < time.Second:
 		return errors.New("an admission without a positive TTL")
 	}
-	for _, text := range []string{string(a.Room), string(a.Identity), a.Name} {
+	texts := []string{string(a.Room), string(a.Identity), a.Name, a.Metadata}
+	for name, value := range a.Attributes {
+		texts = append(texts, name, value)
+	}
+	for _, agent := range a.Agents {
+		if agent.Name == "" {
+			return errors.New("an agent without a name")
+		}
+		texts = append(texts, agent.Name, agent.Metadata)
+	}
+	for _, text := range texts {
 		// The encoder would replace broken bytes, and one participant become another.
 		if !utf8.ValidString(text) {
 			return errors.New("an admission with text that is not UTF-8")

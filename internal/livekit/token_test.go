@@ -1,8 +1,10 @@
 package livekit
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,5 +105,35 @@ func TestEveryTokenHasItsOwnID(t *testing.T) {
 	second, _ := s.Sign(admission(stagedoor.Grants{}))
 	if first.Reveal() == second.Reveal() {
 		t.Error("two tokens are one")
+	}
+}
+
+// What a policy let the caller ask for, and not a word more.
+func TestWhatWasAskedForIsInTheToken(t *testing.T) {
+	s := &Signer{Key: "APIkey", Secret: stagedoor.NewSecret("secret"), Now: time.Now}
+	a := stagedoor.Admission{Room: "r", Identity: "ann", TTL: time.Hour, Metadata: "m", Attributes: map[string]string{"role": "host"},
+		Agents: []stagedoor.Agent{{Name: "scribe", Metadata: "x"}, {Name: "guide"}}}
+	token, err := s.Sign(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token.Reveal(), ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `"metadata":"m","attributes":{"role":"host"},"roomConfig":{"agents":[{"agentName":"scribe","metadata":"x"},{"agentName":"guide"}]}}`
+	if !strings.HasSuffix(string(payload), want) {
+		t.Errorf("%s", payload)
+	}
+	for name, change := range map[string]func(*stagedoor.Admission){
+		"an agent without a name": func(a *stagedoor.Admission) { a.Agents = []stagedoor.Agent{{}} },
+		"broken metadata":         func(a *stagedoor.Admission) { a.Metadata = "\xff" },
+		"a broken attribute":      func(a *stagedoor.Admission) { a.Attributes = map[string]string{"\xff": ""} },
+	} {
+		b := a
+		change(&b)
+		if _, err := s.Sign(b); stagedoor.KindOf(err) != stagedoor.Internal || err == nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

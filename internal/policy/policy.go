@@ -21,7 +21,8 @@ type Default struct {
 
 // Decide grants watching, and publishing with data when the entitlement has
 // the feature. It never fails.
-func (d Default) Decide(_ stagedoor.Principal, _ stagedoor.Room, e stagedoor.Entitlement) (stagedoor.Decision, error) {
+func (d Default) Decide(s stagedoor.Situation) (stagedoor.Decision, error) {
+	e := s.Entitlement
 	paid := e.Has(d.PublishFeature)
 	decision := stagedoor.Decision{
 		Grants: stagedoor.Grants{Subscribe: true, Publish: paid, PublishData: paid},

@@ -21,7 +21,7 @@ func TestPublishingNeedsTheFeature(t *testing.T) {
 		"lapsed":                          {stagedoor.Entitlement{Withheld: stagedoor.SubscriptionInactive}, false, stagedoor.SubscriptionInactive},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := p.Decide(stagedoor.Principal{}, "r", c.entitlement)
+			d, err := p.Decide(stagedoor.Situation{Room: "r", Entitlement: c.entitlement})
 			want := stagedoor.Grants{Subscribe: true, Publish: c.publish, PublishData: c.publish}
 			if err != nil || d.Grants.Publish != want.Publish || d.Grants.PublishData != want.PublishData || !d.Grants.Subscribe ||
 				d.Grants.UpdateOwnMetadata || d.PublishDenied != c.denied || d.TTL != time.Hour {
@@ -32,7 +32,7 @@ func TestPublishingNeedsTheFeature(t *testing.T) {
 }
 
 func TestZeroPolicyLetsNobodyPublish(t *testing.T) {
-	d, err := Default{}.Decide(stagedoor.Principal{}, "r", stagedoor.Entitlement{Features: []stagedoor.Feature{"", "publish"}})
+	d, err := Default{}.Decide(stagedoor.Situation{Room: "r", Entitlement: stagedoor.Entitlement{Features: []stagedoor.Feature{"", "publish"}}})
 	if err != nil || d.Grants.Publish || d.TTL != 0 {
 		t.Errorf("%+v %v", d, err)
 	}
