@@ -192,6 +192,7 @@ func TestUsedFactsAreRefreshedInTheBackground(t *testing.T) {
 	if _, err := a.Sync(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
+	quiet(t, a)
 	for name, lookup := range map[string]stagedoor.Entitlements{"joining": a, "in a call": a.Known()} {
 		a.pass(11 * time.Minute)
 		before := a.clock()
@@ -202,6 +203,7 @@ func TestUsedFactsAreRefreshedInTheBackground(t *testing.T) {
 			kept, _, err := a.store.Customer(t.Context(), customer)
 			return err == nil && !kept.AskedAt.Before(before)
 		})
+		quiet(t, a)
 	}
 }
 

@@ -319,6 +319,7 @@ func TestLinks(t *testing.T) {
 		t.Fatal(added, err)
 	}
 	a.must(t, a, a.caller(t, "ann", nil), "")
+	quiet(t, a)
 	if err := a.stripe.Cancel("mallory"); err != nil {
 		t.Fatal(err)
 	}

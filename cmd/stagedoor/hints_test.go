@@ -32,6 +32,8 @@ func (a *account) product(status int, features string) {
 	a.breaks(func(w http.ResponseWriter, r *http.Request) {
 		id, ok := strings.CutPrefix(r.URL.Path, "/v1/products/")
 		switch {
+		case strings.HasSuffix(r.URL.Path, "/sessions"): // no link, so that nothing else leads to the customer
+			says(200, `{"object":"list","data":[],"has_more":false,"url":"/v1/checkout/sessions"}`)(w, r)
 		case !ok:
 			a.stripe.ServeHTTP(w, r)
 		case status != http.StatusOK:
