@@ -70,6 +70,7 @@ func TestFactsStayFreshWhileEventsAreRead(t *testing.T) {
 // believed that was not compared since.
 func TestGapInTheEventsBeginsAnew(t *testing.T) {
 	a := paying(t, "ann", "bea")
+	quiet(t, a)
 	ann, bea := a.caller(t, "ann", nil), a.caller(t, "bea", nil)
 	a.pass(31 * 24 * time.Hour)
 	if err := a.stripe.Cancel("bea"); err != nil {
