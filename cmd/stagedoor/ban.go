@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -105,27 +103,12 @@ type bansCmd struct {
 
 // Run lists who is kept out.
 func (c *bansCmd) Run(a *app) error {
-	o, err := a.operate()
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	answer, err := o.call(a.ctx, http.MethodGet, "/api/bans", queryOf("user", c.User, "issuer", c.Issuer), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Close() }()
-	if c.JSON {
-		_, err = io.Copy(a.out, answer)
-		_, _ = fmt.Fprintln(a.out)
-		return err
-	}
 	var list struct{ Bans []shownBan }
-	if err := json.NewDecoder(answer).Decode(&list); err != nil {
+	if err := a.show("/api/bans", queryOf("user", c.User, "issuer", c.Issuer), c.JSON, &list); err != nil || c.JSON {
 		return err
 	}
 	if len(list.Bans) == 0 {
-		_, err = fmt.Fprintln(a.out, "Nobody is banned.")
+		_, err := fmt.Fprintln(a.out, "Nobody is banned.")
 		return err
 	}
 	table := tabwriter.NewWriter(a.out, 0, 0, 3, ' ', 0)

@@ -221,8 +221,8 @@ func TestFirstComparisonTakesFactsFromTheList(t *testing.T) {
 	if err != nil || sum.Subscriptions != 3 || sum.Customers != 3 || sum.Differing != 0 {
 		t.Errorf("%+v %v", sum, err)
 	}
-	// Entitlements, sessions, subscriptions, and the one product.
-	if n := a.asked(); n > 4 {
+	// Events, entitlements, sessions, subscriptions, and the one product.
+	if n := a.asked(); n > 5 {
 		t.Errorf("%d requests", n)
 	}
 	for _, user := range []string{"ann", "bea", "cy"} {

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	"stagedoor"
@@ -19,23 +17,8 @@ type explainCmd struct {
 
 // Run says step by step why somebody may or may not come in or publish.
 func (c *explainCmd) Run(a *app) error {
-	o, err := a.operate()
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	answer, err := o.call(a.ctx, http.MethodGet, "/api/explain", queryOf("user", c.User, "room", c.Room, "issuer", c.Issuer), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Close() }()
-	if c.JSON {
-		_, err = io.Copy(a.out, answer)
-		_, _ = fmt.Fprintln(a.out)
-		return err
-	}
 	var explanation stagedoor.Explanation
-	if err := json.NewDecoder(answer).Decode(&explanation); err != nil {
+	if err := a.show("/api/explain", queryOf("user", c.User, "room", c.Room, "issuer", c.Issuer), c.JSON, &explanation); err != nil || c.JSON {
 		return err
 	}
 	return printExplanation(a.out, coloured(a.out, a.environ), explanation)

@@ -223,3 +223,23 @@ func (o *operations) ask(ctx context.Context, method, path string, query url.Val
 	defer func() { _ = answer.Close() }()
 	return json.NewDecoder(answer).Decode(value)
 }
+
+// show asks for what path has and writes it as it came, or reads it into value.
+func (a *app) show(path string, query url.Values, asJSON bool, value any) error {
+	o, err := a.operate()
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	if !asJSON {
+		return o.ask(a.ctx, http.MethodGet, path, query, nil, value)
+	}
+	answer, err := o.call(a.ctx, http.MethodGet, path, query, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Close() }()
+	_, err = io.Copy(a.out, answer)
+	_, _ = fmt.Fprintln(a.out)
+	return err
+}

@@ -72,6 +72,7 @@ func (c *syncCmd) print(a *app, summary json.RawMessage, took time.Duration) err
 		name  string
 		count int
 	}{
+		{"events that had not arrived", found.Events},
 		{"subscriptions at Stripe", found.Subscriptions},
 		{"customers with one", found.Customers},
 		{"links from Checkout", found.Links},
