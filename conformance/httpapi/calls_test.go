@@ -29,6 +29,8 @@ func calls() []call {
 	all = append(all, joinCalls()...)
 	all = append(all, tokenCalls()...)
 	all = append(all, openCalls()...)
+	all = append(all, eventCalls()...)
+	all = append(all, operatorCalls()...)
 	return append(all, strayCalls()...)
 }
 
@@ -48,6 +50,7 @@ func roomCalls(path, good string) []call {
 		{want: "403 identity_not_allowed", body: good, from: ann, world: noClaim},
 		{want: "403 field_not_allowed", body: good, from: ann, world: noNames},
 		{want: "403 room_forbidden", body: good, from: ann, world: closed},
+		{want: "403 banned", body: good, from: outcast},
 		{want: "403 https_required", body: good, from: ann, plain: true},
 		{want: "403 origin_not_allowed", body: good, from: ann, world: development, host: "evil.example.net"},
 		{want: "413 body_too_large", body: good + strings.Repeat(" ", 16<<10), from: ann},
@@ -121,6 +124,7 @@ func openCalls() []call {
 	all := []call{
 		{want: "503 unavailable", path: "/readyz", world: noIssuer},
 		{want: "503 unavailable", path: "/readyz", world: draining},
+		{want: "503 unavailable", path: "/readyz", world: fullDisk},
 		{want: "200", path: "/healthz", world: draining},
 	}
 	both := func(c call) {
@@ -159,4 +163,120 @@ func strayCalls() []call {
 		{want: "403 https_required", path: "/nowhere", body: "{}", plain: true},
 		{want: "308", path: "/nowhere", plain: true},
 	}
+}
+
+// eventCalls are what comes to the webhooks.
+func eventCalls() []call {
+	var all []call
+	for _, to := range []struct {
+		path, header, event, none string
+		sender                    caller
+	}{
+		{"/webhooks/stripe", "Stripe-Signature", `{"id":"evt_1","object":"event","type":"customer.updated","livemode":false,"data":{"object":{"id":"cus_1"}}}`, `{"id":"evt_1"}`, stripe},
+		{"/webhooks/livekit", "Authorization", `{"id":"EV_1","event":"participant_joined","room":{"name":"r"},"participant":{"sid":"PA_1","identity":"ann"}}`, `{"id":"EV_1"}`, sfu},
+	} {
+		for _, c := range []call{
+			{want: "200", body: to.event, from: to.sender},
+			{want: "200", body: to.event + strings.Repeat(" ", 1<<20-len(to.event)), from: to.sender},
+			{want: "400 invalid_signature", body: to.event},
+			{want: "400 invalid_signature", body: to.event, header: map[string]string{to.header: "t=1,v1=00"}},
+			{want: "400 invalid_event", body: to.none, from: to.sender},
+			{want: "400 invalid_event", body: "no JSON", from: to.sender},
+			{want: "413 body_too_large", body: strings.Repeat(" ", 1<<20+1), from: to.sender, header: map[string]string{"Expect": "100-continue"}},
+			{want: "403 https_required", body: to.event, from: to.sender, plain: true},
+			{want: "500 internal", body: to.event, from: to.sender, world: fullDisk},
+			{want: "405 method_not_allowed", method: http.MethodGet},
+			{want: "404 not_found", body: to.event, from: to.sender, world: alone},
+		} {
+			c.path = to.path
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// operation is one thing that operators can ask for, in a way that succeeds.
+type operation struct{ want, method, path, body string }
+
+var operations = []operation{
+	{"200", http.MethodGet, "bans", ""},
+	{"201", http.MethodPost, "bans", `{"user":"ann","room":"test-room","for":"24h","reason":"spam"}`},
+	{"200", http.MethodDelete, "bans?user=bob", ""},
+	{"200", http.MethodDelete, "bans/ban_1", ""},
+	{"200", http.MethodGet, "explain?user=ann&room=test-room", ""},
+	{"200", http.MethodGet, "live", ""},
+	{"200", http.MethodGet, "billing", ""},
+	{"200", http.MethodPost, "sync", ""},
+}
+
+// operatorCalls are what operators ask, and others in their place.
+func operatorCalls() []call {
+	const path, invalid = "bans", "400 invalid_request"
+	all := []call{
+		{want: "200", path: "bans?user=bob"},
+		{want: "200", path: "bans?user=nobody&issuer=stagedoor"},
+		{want: invalid, path: "bans?user=twin"},
+		{want: "500 internal", path: "bans?user=bob", world: fullDisk},
+		{want: "201", path: path, body: `{"user":"ann"}`},
+		{want: "201", path: path, body: `{"user":"ann","issuer":null,"room":null,"until":"2126-12-31T18:00:00+01:00","for":"","reason":""}`},
+		{want: invalid, path: path, body: `{"user":""}`},
+		{want: invalid, path: path, body: `{"user":"twin"}`},
+		{want: invalid, path: path, body: `{"user":7}`},
+		{want: invalid, path: path, body: `{"user":"ann","for":"-1h"}`},
+		{want: invalid, path: path, body: `{"user":"ann","until":"2020-01-01T00:00:00Z"}`},
+		{want: invalid, path: path, body: `{"user":"ann","for":"1h","until":"2126-01-01T00:00:00Z"}`},
+		{want: invalid, path: path, body: `{"user":"ann","reason":"` + strings.Repeat("x", 501) + `"}`},
+		{want: "400 invalid_room", path: path, body: `{"user":"ann","room":" r"}`},
+		{want: "400 unknown_field", path: path, body: `{"user":"ann","ttl":60}`},
+		{want: "400 invalid_json", path: path, body: `[]`},
+		{want: "413 body_too_large", path: path, body: `{"user":"ann"}` + strings.Repeat(" ", 16<<10)},
+		{want: "415 unsupported_media_type", path: path, body: `{"user":"ann"}`, header: map[string]string{"Content-Type": "text/plain"}},
+		{want: "200", method: http.MethodDelete, path: "bans?user=bob&room=test-room"},
+		{want: "200", method: http.MethodDelete, path: "bans?user=nobody"},
+		{want: invalid, method: http.MethodDelete, path: path},
+		{want: "400 invalid_room", method: http.MethodDelete, path: "bans?user=ann&room=%20r"},
+		{want: "404 not_found", method: http.MethodDelete, path: "bans/ban_3"},
+		{want: "200", path: "explain?user=ann"},
+		{want: invalid, path: "explain"},
+		{want: "400 invalid_room", path: "explain?user=ann&room=%20r"},
+		{want: "404 not_found", path: "billing", world: alone},
+		{want: invalid, method: http.MethodPost, path: "sync", world: alone},
+		{want: "200", method: http.MethodPost, path: "sync", world: fullDisk}, // and its last line has the error
+		{want: "404 not_found", path: "nothing"},
+	}
+	for i := range all {
+		all[i].from = operator
+	}
+	for _, o := range operations {
+		good := call{want: o.want, method: o.method, path: o.path, body: o.body, from: operator}
+		all = append(all, good)
+		one := func(want string, change func(*call)) {
+			c := good
+			c.want = want
+			change(&c)
+			all = append(all, c)
+		}
+		one("401 missing_token", func(c *call) { c.from = "" })
+		one("401 invalid_token", func(c *call) { c.from = ann })
+		one("401 invalid_token", func(c *call) { c.from, c.guesses = ann, 9 })
+		one("429 rate_limited", func(c *call) { c.from, c.guesses = ann, 10 })
+		one(o.want, func(c *call) { c.guesses = 10 })
+		one("403 origin_not_allowed", func(c *call) { c.world, c.host = development, "evil.example.net" })
+		one("403 https_required", func(c *call) { c.world, c.plain = noHost, true })
+		one("405 method_not_allowed", func(c *call) { c.method = http.MethodPatch })
+		one("405", func(c *call) { c.method, c.body = http.MethodHead, "" })
+		switch {
+		case o.path == "sync":
+			one("500 internal", func(c *call) { c.world = broken })
+		case o.method != http.MethodGet || o.path != path:
+			one("500 internal", func(c *call) { c.world = fullDisk })
+		}
+		if o.method == http.MethodGet {
+			one("308", func(c *call) { c.plain = true })
+		}
+	}
+	for i := range all {
+		all[i].path = adminPath + all[i].path
+	}
+	return all
 }

@@ -19,9 +19,12 @@ import (
 )
 
 func init() {
-	// The two files are served as they are: to the contract each is a string.
+	// The two files are served as they are, and a comparison's lines come one by
+	// one: to the contract each body is a string.
 	openapi3filter.RegisterBodyDecoder("text/javascript", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("application/yaml", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder(linesType, openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/webhook+json", openapi3filter.JSONBodyDecoder)
 }
 
 // contract is the document and what of it the answers judged so far have used.
@@ -54,52 +57,85 @@ func mustRead(t *testing.T) contract {
 	return c
 }
 
-// operation finds the operation that a call is for, if the contract has it.
-// HEAD is GET without a body.
-func (c contract) operation(method, path string) *openapi3.Operation {
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
+// address finds what the contract says of a path: under which of its own
+// paths, and what stands there for the parameters.
+func (c contract) address(path string) (item *openapi3.PathItem, at string, params map[string]string) {
 	if item := c.doc.Paths.Value(path); item != nil {
-		return item.GetOperation(method)
+		return item, path, nil
 	}
-	return nil
+	got := strings.Split(path, "/")
+	for at, item := range c.doc.Paths.Map() {
+		want, params := strings.Split(at, "/"), map[string]string{}
+		if len(want) != len(got) {
+			continue
+		}
+		for i, part := range want {
+			if name, open := strings.CutPrefix(part, "{"); open && got[i] != "" {
+				params[strings.TrimSuffix(name, "}")], want[i] = got[i], got[i]
+			}
+		}
+		if slices.Equal(want, got) {
+			return item, at, params
+		}
+	}
+	return nil, path, nil
+}
+
+// asGet is the method that the contract has for one that is sent: HEAD is GET
+// without a body, but where operators ask.
+func asGet(method, path string) string {
+	if method == http.MethodHead && !strings.HasPrefix(path, adminPath) {
+		return http.MethodGet
+	}
+	return method
 }
 
 // response finds what the contract says of an answer, and where. Another
-// method is answered as the default of the address, another address as the
-// document's introduction says.
-func (c contract) response(a answer) (*openapi3.Response, string) {
+// method is answered as the default of every operation of the address, another
+// address as the document's introduction says.
+func (c contract) response(a answer) (*openapi3.Response, []string) {
 	path, _, _ := strings.Cut(a.path, "?")
-	operation, item := c.operation(a.method, path), c.doc.Paths.Value(path)
-	at, status := a.method+" "+path, strconv.Itoa(a.status)
-	if a.method == http.MethodHead {
-		at = "GET " + path
+	item, path, _ := c.address(path)
+	method, status := asGet(a.method, path), strconv.Itoa(a.status)
+	var operation *openapi3.Operation
+	if item != nil {
+		operation = item.GetOperation(method)
 	}
 	if operation == nil {
 		name := "Refused"
-		if a.status == http.StatusPermanentRedirect {
+		switch {
+		case a.status == http.StatusPermanentRedirect:
 			name = "ToHTTPS"
+		case a.status != http.StatusMethodNotAllowed && item != nil && strings.HasPrefix(path, adminPath):
+			// What comes before the method is answered as for one that there is.
+			name = "Admin" + strings.ReplaceAll(http.StatusText(a.status), " ", "")
 		}
 		ref := c.doc.Components.Responses[name]
-		if item == nil || name == "ToHTTPS" {
+		if item == nil || name != "Refused" {
 			if ref == nil {
-				return nil, name
+				return nil, []string{name}
 			}
-			return ref.Value, name
+			return ref.Value, []string{name}
 		}
-		for method, only := range item.Operations() {
-			operation, at, status = only, method+" "+path, "default"
+		var all []string
+		for method, each := range item.Operations() {
+			operation = each
+			all = append(all, method+" "+path+" default")
 		}
+		if ref = operation.Responses.Default(); ref == nil {
+			return nil, all
+		}
+		return ref.Value, all
 	}
+	at := method + " " + path
 	ref := operation.Responses.Value(status)
 	if ref == nil {
 		ref, status = operation.Responses.Default(), "default"
 	}
 	if ref == nil {
-		return nil, at
+		return nil, []string{at}
 	}
-	return ref.Value, at + " " + status
+	return ref.Value, []string{at + " " + status}
 }
 
 // inDefault are the codes that an operation need not list a status for.
@@ -111,17 +147,21 @@ func (c contract) judge(a answer) []string {
 	fault := func(format string, args ...any) {
 		faults = append(faults, a.String()+": "+fmt.Sprintf(format, args...))
 	}
-	response, at := c.response(a)
+	response, all := c.response(a)
 	if response == nil {
-		return []string{a.String() + ": no response of " + at + " is for " + strconv.Itoa(a.status)}
+		return []string{a.String() + ": no response of " + strings.Join(all, ", ") + " is for " + strconv.Itoa(a.status)}
 	}
-	c.used[at] = true
-	if strings.HasSuffix(at, "default") && a.body != nil && !slices.Contains(inDefault, a.text("code")) {
+	for _, at := range all {
+		c.used[at] = true
+	}
+	if strings.HasSuffix(all[0], "default") && a.body != nil && !slices.Contains(inDefault, a.text("code")) {
 		fault("%d %s has to be listed and is left to the default", a.status, a.text("code"))
 	}
 	for name, header := range response.Headers {
 		if a.header.Get(name) != "" {
-			c.used[at+" "+name] = true
+			for _, at := range all {
+				c.used[at+" "+name] = true
+			}
 		} else if header.Value.Required {
 			fault("no %s", name)
 		}
@@ -136,6 +176,16 @@ func (c contract) judge(a answer) []string {
 	if err := c.validate(a, response); err != nil {
 		fault("%v", err)
 	}
+	for _, media := range response.Content {
+		c.look(media.Schema, any(a.body))
+	}
+	for _, line := range a.lines {
+		ref := c.doc.Components.Schemas["SyncLine"]
+		if err := ref.Value.VisitJSON(line); err != nil {
+			fault("%v", err)
+		}
+		c.look(&openapi3.SchemaRef{Ref: "SyncLine", Value: ref.Value}, line)
+	}
 	if code := a.text("code"); code != "" {
 		c.used["code "+code] = true
 	}
@@ -143,6 +193,28 @@ func (c contract) judge(a answer) []string {
 		c.used["reason "+reason] = true
 	}
 	return faults
+}
+
+// look notes which members of the contract's objects a body has.
+func (c contract) look(ref *openapi3.SchemaRef, value any) {
+	if ref == nil {
+		return
+	}
+	name := ref.Ref[strings.LastIndex(ref.Ref, "/")+1:]
+	switch value := value.(type) {
+	case []any:
+		for _, each := range value {
+			c.look(ref.Value.Items, each)
+		}
+	case map[string]any:
+		if len(value) > 0 {
+			c.used["object "+name] = true
+		}
+		for member, each := range value {
+			c.used["member "+name+"."+member] = true
+			c.look(ref.Value.Properties[member], each)
+		}
+	}
 }
 
 // unlisted are HTTP's own headers, CORS's beyond the one that matters to
@@ -188,6 +260,14 @@ func (c contract) unused() []string {
 					must(at + " " + name)
 				}
 			}
+		}
+	}
+	for name, schema := range c.doc.Components.Schemas {
+		if !c.used["object "+name] {
+			continue // a request, or in an answer that is missed already
+		}
+		for member := range schema.Value.Properties {
+			must("member " + name + "." + member)
 		}
 	}
 	kinds := map[string]bool{}

@@ -16,6 +16,7 @@ import (
 	"stagedoor/docs"
 	"stagedoor/internal/audit"
 	"stagedoor/internal/authn"
+	"stagedoor/internal/enforce"
 	"stagedoor/internal/httpapi"
 	"stagedoor/internal/livekit"
 	"stagedoor/internal/policy"
@@ -23,6 +24,8 @@ import (
 
 const (
 	allowedOrigin  = "https://app.example.com"
+	ownOrigin      = "https://" + publicHost
+	foreignOrigin  = "https://evil.example.net"
 	publicHost     = "door.example.com"
 	remoteIssuer   = "https://issuer.example.com"
 	callerSecret   = "a caller's secret of more than 32 bytes"
@@ -30,8 +33,9 @@ const (
 )
 
 // world is a door, named for what is not as in production. All its parts are
-// the real ones but for the seams below, without which the contract has words
-// that no request of today could bring about.
+// the real ones but for the shelf, which stands for the database, what
+// operators are told, and the seams below, without which the contract has
+// words that no request could bring about at will.
 type world string
 
 const (
@@ -40,10 +44,11 @@ const (
 	noNames     world = "NAME_FROM_REQUEST=false"
 	noHost      world = "no public host name"
 	noKey       world = "no LiveKit key to sign with"
-	fullDisk    world = "an audit log that cannot be written"
+	fullDisk    world = "a disk on which nothing can be written"
 	noIssuer    world = "an issuer that gives no keys"
 	noClaim     world = "an identity claim that tokens lack"
 	draining    world = "draining"
+	alone       world = "neither Stripe nor LiveKit's events"
 	closed      world = "seam: a policy that lets nobody in"
 	mute        world = "seam: a policy that lets nobody publish"
 	paid        world = "seam: paid for"
@@ -53,10 +58,10 @@ const (
 	broken      world = "seam: a bug"
 )
 
-var worlds = []world{production, development, noNames, noHost, noKey, fullDisk, noIssuer, noClaim, draining,
+var worlds = []world{production, development, noNames, noHost, noKey, fullDisk, noIssuer, noClaim, draining, alone,
 	closed, mute, paid, lapsed, small, unknown, broken}
 
-// payments is what this version does not look up.
+// payments is what was paid for.
 type payments struct {
 	entitlement stagedoor.Entitlement
 	err         error
@@ -92,37 +97,52 @@ func (failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, er
 // in front: what comes from there says itself whether it came over HTTPS.
 func open(t *testing.T, w world) *httptest.Server {
 	t.Helper()
-	o := options(t, w)
-	api := httpapi.New(o)
+	server := httptest.NewServer(handler(t, w))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// handler is the door of one world.
+func handler(t *testing.T, w world) http.Handler {
+	t.Helper()
+	api := httpapi.New(options(t, w))
 	if w == draining {
 		api.Drain()
 	}
-	server := httptest.NewServer(api)
-	t.Cleanup(server.Close)
-	return server
+	return api
 }
 
 func options(t *testing.T, w world) httpapi.Options {
 	t.Helper()
 	callers := authenticator(t, w)
+	kept := &shelf{full: w == fullDisk, bans: bansKept()}
+	bans, err := enforce.LoadBans(t.Context(), kept, time.Now, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	door := &stagedoor.Door{
 		Authenticator:    callers,
+		Bans:             bans,
 		Policy:           policy.Default{PublishFeature: publishFeature, TTL: time.Hour},
-		Signer:           &livekit.Signer{Key: "APIconformance", Secret: stagedoor.NewSecret("a LiveKit secret of more than 32 bytes"), Now: time.Now},
+		Signer:           &livekit.Signer{Key: liveKitKey, Secret: stagedoor.NewSecret(liveKitSecret), Now: time.Now},
 		AuditLog:         audit.New(io.Discard, time.Now, httpapi.RequestID),
 		IdentityPrefixes: callers.Prefixes(),
 		NameFromRequest:  w != noNames,
 	}
 	o := httpapi.Options{
-		Door: door, LiveKitURL: "wss://livekit.example.com", Ready: func(context.Context) error { return callers.Ready() }, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Door: door, LiveKitURL: "wss://livekit.example.com", Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Ready:       func(context.Context) error { return errors.Join(callers.Ready(), kept.failure()) },
+		StripeEvent: stripeEvents(t, kept), LiveKitEvent: liveKitEvents(kept), Admin: operators(w, bans, kept),
 		RequireHTTPS: true, PublicHost: publicHost, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		AllowedOrigins: []string{allowedOrigin}, Helper: client.Helper, Spec: docs.OpenAPI,
+		AllowedOrigins: []string{allowedOrigin, ownOrigin}, Helper: client.Helper, Spec: docs.OpenAPI,
 	}
 	switch w {
 	case development:
 		o.RequireHTTPS, o.PublicHost, o.Demo = false, "", &httpapi.Demo{}
 	case noHost:
 		o.PublicHost = ""
+	case alone:
+		o.StripeEvent, o.LiveKitEvent, o.Admin.Billing, o.Admin.Sync = nil, nil, nil, nil
 	case noKey:
 		door.Signer = &livekit.Signer{Now: time.Now}
 	case fullDisk:

@@ -112,8 +112,8 @@ func TestCodesInProse(t *testing.T) {
 	for _, c := range []struct{ old, new string }{
 		{"| 413 | `body_too_large`", "| 400 | `body_too_large`"},
 		{"| 413 | `body_too_large`", "| 413 | `too_large`"},
-		{"| 404 | `not_found` | nothing at this address | no |\n", ""},
-		{"| 404 | `not_found` | nothing at this address | no |\n", "| 404 | `not_found` | | |\n| 404 | `not_found` | | |\n"},
+		{"| 404 | `not_found` | nothing at this address, or no such ban | no |\n", ""},
+		{"| 404 | `not_found` | nothing at this address, or no such ban | no |\n", "| 404 | `not_found` | | |\n| 404 | `not_found` | | |\n"},
 		{"400 `unknown_field`", "422 `unknown_field`"},
 		{"400 `unknown_field`", "400 `unknown_key`"},
 	} {
@@ -159,5 +159,89 @@ func TestBodiesInProse(t *testing.T) {
 	}
 	if len(table) != 11 {
 		t.Errorf("%d bodies", len(table))
+	}
+}
+
+// asked is a method with an address, as api.md writes it for the admin listener.
+var asked = regexp.MustCompile("`(GET|POST|DELETE) (/api/[a-z{}/]+)(\\?[a-z]+=)?`")
+
+// TestOperatorsInProse: the table of the operators' addresses has those of the
+// contract, and the tables of fields have its fields.
+func TestOperatorsInProse(t *testing.T) {
+	text, doc := prose(t), mustRead(t).doc
+	var listed, want []string
+	for _, row := range tables(text, "| on the admin listener | 2xx | refusals of its own |") {
+		if found := asked.FindStringSubmatch(row[0]); found != nil {
+			listed = append(listed, found[1]+" /admin"+found[2])
+		}
+	}
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			if strings.HasPrefix(path, adminPath) {
+				want = append(want, method+" "+path)
+			}
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(want)
+	if len(want) != len(operations) || !slices.Equal(listed, want) {
+		t.Errorf("%q, the contract has %q", listed, want)
+	}
+	for heading, schemas := range map[string][]string{
+		"| field of the request | | |":                   {"BanRequest"},
+		"| field | |\n|---|---|\n| `testMode` | whether": {"Billing", "StripeHealth"},
+	} {
+		var fields, members []string
+		rows := text
+		if head, rest, cut := strings.Cut(heading, "\n"); cut { // a heading that others have too
+			_, after, ok := strings.Cut(text, heading)
+			if !ok {
+				t.Fatalf("no %q", heading)
+			}
+			rows, heading = head+"\n"+rest+after, head
+		}
+		for _, row := range tables(rows, heading) {
+			cells := row[:1]
+			if slices.Contains(schemas, "StripeHealth") && row[0] == "`stripe`" {
+				cells = row[:2]
+			}
+			for _, word := range quoted.FindAllStringSubmatch(strings.Join(cells, " "), -1) {
+				fields = append(fields, word[1])
+			}
+		}
+		for _, schema := range schemas {
+			for member := range doc.Components.Schemas[schema].Value.Properties {
+				members = append(members, member)
+			}
+		}
+		slices.Sort(fields)
+		slices.Sort(members)
+		if !slices.Equal(fields, members) {
+			t.Errorf("%s: %q, the contract has %q", schemas, fields, members)
+		}
+	}
+}
+
+// command is a line of api.md's that asks the operators' API.
+var command = regexp.MustCompile(`curl -sSN?( -X [A-Z]+)? '?http://127\.0\.0\.1:9464(/api/[^'\s]+)'?((?: \\\n.*)*)`)
+
+// TestCommandsInProse sends what these lines would.
+func TestCommandsInProse(t *testing.T) {
+	var table []call
+	for _, found := range command.FindAllStringSubmatch(prose(t), -1) {
+		c := call{method: strings.TrimPrefix(found[1], " -X "), path: "/admin" + found[2], from: operator}
+		if _, body, ok := strings.Cut(found[3], "-d '"); ok {
+			c.body, _, _ = strings.Cut(body, "'")
+		}
+		c.path = strings.Replace(c.path, "ban_2WQ7K3M5X4PZ6TRA", "ban_1", 1)
+		table = append(table, c)
+	}
+	for _, a := range record(t, table, "") {
+		if a.status >= 300 {
+			t.Errorf("%s: %s", a, a.outcome())
+		}
+	}
+	if len(table) != 8 {
+		t.Errorf("%d commands", len(table))
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,6 +30,10 @@ const (
 	late     caller = "late"
 	stranger caller = "stranger" // of the issuer whose keys are not there
 	nameless caller = "nameless"
+	outcast  caller = "outcast" // kept out of every room
+	operator caller = "operator"
+	stripe   caller = "Stripe"
+	sfu      caller = "LiveKit"
 )
 
 // token returns the caller's own token.
@@ -52,6 +58,8 @@ func (c caller) token(t *testing.T) string {
 		claims["exp"] = time.Now().Add(-time.Hour).Unix()
 	case nameless:
 		delete(claims, "name")
+	case operator:
+		return adminToken
 	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
 	if err != nil {
@@ -71,6 +79,17 @@ type call struct {
 	header map[string]string
 	host   string // the door's own, when empty
 	plain  bool   // not over HTTPS
+	// guesses is how many wrong tokens the operators' API was sent just before.
+	guesses int
+}
+
+// operating tells the calls to the operators' API. Each has a door of its own:
+// what one changes, and whom it makes the door suspect, is nothing to the next.
+func (c call) operating() bool { return strings.HasPrefix(c.path, adminPath) }
+
+// changing tells the calls that no page of another origin may send.
+func (c call) changing() bool {
+	return c.operating() && !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, c.method)
 }
 
 // completed returns the call with what its zero values stand for.
@@ -104,7 +123,14 @@ func (c call) request(t *testing.T, base, origin string) *http.Request {
 	if c.body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if c.from != nobody {
+	switch c.from {
+	case nobody:
+	case stripe:
+		r.Header.Set("Stripe-Signature", stripeSignature(c.body))
+	case sfu:
+		r.Header.Set("Content-Type", "application/webhook+json")
+		r.Header.Set("Authorization", liveKitSignature(t, c.body))
+	default:
 		r.Header.Set("Authorization", "Bearer "+c.from.token(t))
 	}
 	if !c.plain {
@@ -128,6 +154,15 @@ type answer struct {
 	header http.Header
 	data   []byte
 	body   map[string]any // of JSON
+	lines  []any          // of JSON, one by one
+}
+
+// foreseen is call.want, but where a page of another origin has no say.
+func (a answer) foreseen() string {
+	if a.changing() && !a.plain && (a.origin == allowedOrigin || a.origin == foreignOrigin) {
+		return "403 origin_not_allowed"
+	}
+	return a.want
 }
 
 // text is a member of a JSON body; empty when it is not there.
@@ -136,7 +171,7 @@ func (a answer) text(name string) string {
 	return text
 }
 
-// outcome is what call.want foresees.
+// outcome is what foreseen foresees.
 func (a answer) outcome() string {
 	return strings.TrimSpace(strconv.Itoa(a.status) + " " + a.text("code"))
 }
@@ -147,45 +182,84 @@ func (a answer) String() string {
 }
 
 // record sends every call from each origin given; else from each kind of
-// origin: none, an allowed and a foreign one.
+// origin: none, an allowed and a foreign one, and what pages may not do from
+// a page of the door's own host too.
 func record(t *testing.T, calls []call, origins ...string) []answer {
 	t.Helper()
-	if len(origins) == 0 {
-		origins = []string{"", allowedOrigin, "https://evil.example.net"}
-	}
 	base := map[world]string{}
 	for _, w := range worlds {
 		base[w] = open(t, w).URL
 	}
-	// A client of its own: no redirect is followed, and no connection is left
-	// to a door that has ended.
+	// A client of its own: no redirect is followed, no connection is left to a
+	// door that has ended, and a large body waits until it is asked for.
 	client := &http.Client{
-		Transport:     &http.Transport{DisableCompression: true},
+		Transport:     &http.Transport{DisableCompression: true, ExpectContinueTimeout: time.Minute},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(client.CloseIdleConnections)
 	var answers []answer
 	for _, c := range calls {
 		c = c.completed()
-		for _, origin := range origins {
-			r := c.request(t, base[c.world], origin)
-			response, err := client.Do(r)
-			if err != nil {
-				t.Fatal(err)
+		from := origins
+		switch {
+		case len(origins) > 0:
+		case c.changing():
+			from = []string{"", allowedOrigin, foreignOrigin, ownOrigin}
+		default:
+			from = []string{"", allowedOrigin, foreignOrigin}
+		}
+		for _, origin := range from {
+			at, leave := base[c.world], func() {}
+			if c.operating() {
+				own := httptest.NewServer(handler(t, c.world))
+				at, leave = own.URL, own.Close
 			}
-			data, err := io.ReadAll(response.Body)
-			if err != nil {
-				t.Fatal(err)
+			for range c.guesses {
+				send(t, client, call{method: http.MethodGet, path: adminPath + "bans", from: forger, host: c.host}.request(t, at, ""))
 			}
-			_ = response.Body.Close()
+			r := c.request(t, at, origin)
+			response, data := send(t, client, r)
+			leave()
 			a := answer{call: c, origin: origin, sent: r, status: response.StatusCode, header: maps.Clone(response.Header), data: data}
 			if strings.HasPrefix(a.header.Get("Content-Type"), "application/json") && len(data) > 0 {
 				if err := json.NewDecoder(bytes.NewReader(data)).Decode(&a.body); err != nil {
 					t.Fatalf("%s: %v", a, err)
 				}
 			}
+			if strings.HasPrefix(a.header.Get("Content-Type"), linesType) {
+				a.lines = readLines(t, data)
+			}
 			answers = append(answers, a)
 		}
 	}
 	return answers
+}
+
+// send sends one request and reads the whole answer.
+func send(t *testing.T, client *http.Client, r *http.Request) (*http.Response, []byte) {
+	t.Helper()
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, data
+}
+
+// readLines reads a body of one JSON value a line.
+func readLines(t *testing.T, data []byte) []any {
+	t.Helper()
+	var lines []any
+	for text := range bytes.Lines(data) {
+		var line any
+		if err := json.Unmarshal(text, &line); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }

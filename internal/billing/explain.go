@@ -41,6 +41,9 @@ func (b *Billing) explainStripe(now time.Time) []stagedoor.Step {
 	switch {
 	case h.InARow > 0:
 		return []stagedoor.Step{aged(step("stripe", stagedoor.Bad, "Stripe does not answer: "+h.LastError+"; what is known stays in force until it is 24 hours old"), now, h.LastSuccess)}
+	case len(h.Forbidden) > 0:
+		return []stagedoor.Step{step("stripe", stagedoor.Bad, "the Stripe key may not read "+strings.Join(h.Forbidden, ", ")+
+			" (HTTP 403): give it that permission; what is known stays in force until it is 24 hours old")}
 	case b.testMode:
 		return []stagedoor.Step{step("stripe", stagedoor.Remark, "the Stripe key is a test key: only test subscriptions count")}
 	}

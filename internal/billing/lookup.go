@@ -257,6 +257,9 @@ func (b *Billing) fetch(ctx context.Context, objects []string) bool {
 				}
 				learnt <- r.Err == nil
 			case <-ctx.Done():
+				if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+					b.keep(b.absent, object) // the next caller may be here before the question has ended
+				}
 				learnt <- false
 			}
 		}()

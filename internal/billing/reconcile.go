@@ -89,12 +89,14 @@ func (b *Billing) compareIfDue(ctx context.Context) error {
 	if !last.IsZero() && b.Now().Sub(last) < fullEvery {
 		return nil
 	}
-	_, err := b.Sync(ctx, nil)
+	_, err := b.compare(ctx, func(string, int) {})
 	return err
 }
 
 // Summary is what a comparison found.
 type Summary struct {
+	// Events are how many of Stripe's list had not arrived.
+	Events int `json:"events"`
 	// Subscriptions and Customers are how many Stripe listed, Links how many
 	// Checkout sessions named a principal.
 	Subscriptions int `json:"subscriptions"`
@@ -104,20 +106,37 @@ type Summary struct {
 	Differing int `json:"differing"`
 }
 
-// Sync compares everything with Stripe, within the budget: it lists all
-// subscriptions that have not ended and all completed Checkout sessions, keeps
-// customers that were never seen and has those that differ asked for.
-// progress, which may be nil, is told what is being done and how many have
-// been seen. Errors are Stripe's or the store's; then what was found so far is
-// kept and nothing is taken as gone.
+// Sync brings everything up to date with Stripe, within the budget: it takes
+// the events that have not arrived, since they alone tell of products and
+// entitlements that changed, and compares. progress, which may be nil, is told
+// what is being done and how many have been seen. Errors are Stripe's or the
+// store's; then what was found so far is kept and nothing is taken as gone.
 func (b *Billing) Sync(ctx context.Context, progress func(doing string, seen int)) (Summary, error) {
 	if progress == nil {
 		progress = func(string, int) {}
 	}
+	before := b.counts.taken.Load()
+	// A key that may not list events still compares the rest.
+	if err := b.catchUp(ctx); err != nil && !forbidden(err) {
+		return Summary{}, err
+	}
+	missed := int(b.counts.taken.Load() - before)
+	sum, err := b.compare(ctx, progress)
+	sum.Events = missed
+	return sum, err
+}
+
+// compare lists all subscriptions that have not ended and all completed
+// Checkout sessions, keeps customers that were never seen and has those that
+// differ asked for.
+func (b *Billing) compare(ctx context.Context, progress func(doing string, seen int)) (Summary, error) {
 	began := b.Now()
 	var sum Summary
 	uses, err := b.ask.hasEntitlements(ctx)
-	if err != nil {
+	switch {
+	case forbidden(err):
+		b.Log.Warn("billing: the Stripe key may not read entitlements: what they include is not known", "remedy", "give the key the permission to read entitlements")
+	case err != nil:
 		return sum, err
 	}
 	b.useEntitlements.Store(uses)

@@ -111,9 +111,9 @@ func (a *asker) customer(ctx context.Context, id string, known stagedoor.Custome
 		return answer{customer: stagedoor.Customer{ID: id, Missing: true, AskedAt: asked}}, nil
 	case err != nil:
 		return answer{}, err
-	case second.err == nil:
+	case entitled && second.err == nil:
 		result.customer.Entitlements, result.customer.EntitlementsAt = second.keys, asked
-	case forbidden(second.err) || errors.Is(second.err, errNothing):
+	case !entitled || forbidden(second.err) || errors.Is(second.err, errNothing):
 		// A key without the right to read them, or an account without the
 		// feature: what was read before ages, the rest goes on.
 		result.customer.Entitlements, result.customer.EntitlementsAt = known.Entitlements, known.EntitlementsAt
@@ -292,12 +292,12 @@ func (a *asker) entitlements(ctx context.Context, customer string) ([]stagedoor.
 }
 
 // hasEntitlements asks whether the account uses Stripe's Entitlements at all.
-// A key that may not read them answers no.
+// Errors: one that is forbidden when the key may not read them.
 func (a *asker) hasEntitlements(ctx context.Context) (bool, error) {
 	params := &stripe.EntitlementsFeatureListParams{}
 	params.Limit = stripe.Int64(1)
 	for _, err := range a.stripe.V1EntitlementsFeatures.List(ctx, params).All(ctx) {
-		if err = classify(err); forbidden(err) || errors.Is(err, errNothing) {
+		if err = classify(err); errors.Is(err, errNothing) {
 			return false, nil
 		}
 		return err == nil, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,6 +60,9 @@ type Health struct {
 	LastError string `json:"lastError,omitempty"`
 	// OpenUntil is until when Stripe is not asked; zero: it is.
 	OpenUntil time.Time `json:"leftAloneUntil,omitzero"`
+	// Forbidden are the kinds of objects that the key may not read, as of the
+	// last time each was asked for.
+	Forbidden []string `json:"forbidden,omitempty"`
 }
 
 func newGate(next http.RoundTripper, now func() time.Time) *gate {
@@ -82,7 +86,7 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	g.note(resp, err)
+	g.note(r.URL.Path, resp, err)
 	return resp, err
 }
 
@@ -144,7 +148,7 @@ func (g *gate) openFor() time.Duration {
 
 // note counts an answer. Refusals of one object or one endpoint (400, 403,
 // 404) are answers; of the key (401), of the rate (429) and of all else are failures.
-func (g *gate) note(resp *http.Response, err error) {
+func (g *gate) note(path string, resp *http.Response, err error) {
 	failure := ""
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -162,6 +166,9 @@ func (g *gate) note(resp *http.Response, err error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err == nil {
+		g.permit(path, resp.StatusCode)
+	}
 	g.health.Calls++
 	if failure == "" {
 		g.health.InARow, g.health.LastSuccess, g.health.OpenUntil, g.opened = 0, g.now(), time.Time{}, 0
@@ -174,6 +181,17 @@ func (g *gate) note(resp *http.Response, err error) {
 		// One failure after the pause opens it again, for longer.
 		g.opened = min(max(2*g.opened, breakerFirst), breakerMost)
 		g.health.OpenUntil = g.now().Add(g.opened)
+	}
+}
+
+// permit notes whether the key may read what is at a path. The caller holds mu.
+func (g *gate) permit(path string, status int) {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(path, "/v1/"), "/")
+	switch known := slices.Contains(g.health.Forbidden, kind); {
+	case status == http.StatusForbidden && !known:
+		g.health.Forbidden = append(slices.Clone(g.health.Forbidden), kind)
+	case status == http.StatusOK && known:
+		g.health.Forbidden = slices.DeleteFunc(slices.Clone(g.health.Forbidden), func(other string) bool { return other == kind })
 	}
 }
 

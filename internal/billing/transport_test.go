@@ -99,7 +99,8 @@ func TestOnlyNotFoundMeansNothing(t *testing.T) {
 	}
 }
 
-// What was read of Stripe's entitlements stays when the key loses the right to read them.
+// What was read of Stripe's entitlements stays when the key loses the right to
+// read them, and when they are not asked for because of that.
 func TestForbiddenEntitlementsKeepWhatWasRead(t *testing.T) {
 	d := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -112,9 +113,23 @@ func TestForbiddenEntitlementsKeepWhatWasRead(t *testing.T) {
 		}
 	})
 	known := stagedoor.Customer{Entitlements: []stagedoor.Feature{"publish"}, EntitlementsAt: noon}
-	got, err := d.asker(time.Now).customer(t.Context(), "cus_1", known, true)
-	if err != nil || texts(got.customer.Entitlements) != "publish" || !got.customer.EntitlementsAt.Equal(noon) || got.customer.Reference != "ann" {
-		t.Errorf("%+v %v", got.customer, err)
+	a := d.asker(time.Now)
+	for _, entitled := range []bool{true, false} {
+		got, err := a.customer(t.Context(), "cus_1", known, entitled)
+		if err != nil || texts(got.customer.Entitlements) != "publish" || !got.customer.EntitlementsAt.Equal(noon) || got.customer.Reference != "ann" {
+			t.Errorf("asked for: %t, %+v %v", entitled, got.customer, err)
+		}
+	}
+	if h := a.gate.Health(); len(h.Forbidden) != 1 || h.Forbidden[0] != "entitlements" || h.InARow != 0 {
+		t.Errorf("%+v", h)
+	}
+	if _, err := a.hasEntitlements(t.Context()); !forbidden(err) {
+		t.Errorf("a key that may not ask is told: %v", err)
+	}
+	allowed := answering(200, emptyList)
+	d.answer.Store(&allowed)
+	if _, err := a.hasEntitlements(t.Context()); err != nil || len(a.gate.Health().Forbidden) != 0 {
+		t.Errorf("%v %+v", err, a.gate.Health())
 	}
 }
 

@@ -79,11 +79,11 @@ func (m *Admin) routes() http.Handler {
 	top := http.NewServeMux()
 	top.HandleFunc("/{$}", m.index)
 	top.Handle("/", guard.Handler(m.authorize(mux)))
-	return top
+	return oneSpelling(top)
 }
 
-// authorize lets the token's holders in. A wrong token costs from a budget
-// that everybody shares; a right one costs nothing.
+// authorize lets the token's holders in. A wrong token, or none, costs from a
+// budget that everybody shares; a right one costs nothing.
 func (m *Admin) authorize(next http.Handler) http.Handler {
 	failures := rate.NewLimiter(rate.Every(adminRecovery), adminFailures)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -164,11 +164,12 @@ func (m *Admin) explain(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, explanation)
 }
 
-// queryRoom reads ?room=, which may be absent. Errors: InvalidRoom.
+// queryRoom reads ?room=, which may be absent. An empty one is a mistake, not
+// every room. Errors: InvalidRoom.
 func queryRoom(r *http.Request) (stagedoor.Room, error) {
-	name := r.URL.Query().Get("room")
-	if name == "" {
+	query := r.URL.Query()
+	if !query.Has("room") {
 		return "", nil
 	}
-	return stagedoor.ParseRoom(nfc(name))
+	return stagedoor.ParseRoom(nfc(query.Get("room")))
 }

@@ -116,11 +116,14 @@ func (m *Admin) liftBansOf(w http.ResponseWriter, r *http.Request) {
 		if room != "" && ban.Room != room {
 			continue
 		}
-		if _, _, err := m.Bans.Remove(r.Context(), ban.ID); err != nil {
+		_, ok, err := m.Bans.Remove(r.Context(), ban.ID)
+		if err != nil {
 			refuse(w, r, err)
 			return
 		}
-		lifted = append(lifted, ban)
+		if ok { // else somebody was faster
+			lifted = append(lifted, ban)
+		}
 	}
 	writeJSON(w, http.StatusOK, showBans(lifted))
 }

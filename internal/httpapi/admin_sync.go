@@ -13,7 +13,7 @@ import (
 // the last line what was found or what went wrong.
 type syncLine struct {
 	Doing   string `json:"doing,omitempty"`
-	Seen    int    `json:"seen,omitempty"`
+	Seen    int    `json:"seen,omitzero"`
 	Summary any    `json:"summary,omitempty"`
 	Error   string `json:"error,omitempty"`
 }

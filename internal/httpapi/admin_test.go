@@ -109,6 +109,9 @@ func TestBansOfOperators(t *testing.T) {
 	}
 	mustRefuse(t, h.ask(t, "DELETE", "/api/bans/ban_bob", "", nil), 404, "not_found")
 	mustRefuse(t, h.ask(t, "DELETE", "/api/bans", "", nil), 400, "invalid_request")
+	// A shell variable that was not set must not lift every ban.
+	mustRefuse(t, h.ask(t, "DELETE", "/api/bans?user=ann&room=", "", nil), 400, "invalid_room")
+	mustRefuse(t, h.ask(t, "GET", "//api/bans", "", nil), 404, "not_found")
 	for body, code := range map[string]string{
 		`{}`: "invalid_request", `{"user":""}`: "invalid_request", `{"user":1}`: "invalid_request", `{"user":"twin"}`: "invalid_request",
 		`{"user":"a","until":"yesterday"}`: "invalid_request", `{"user":"a","until":"2026-11-24T11:59:59Z"}`: "invalid_request",
@@ -204,6 +207,7 @@ func TestAdminOnThePublicListener(t *testing.T) {
 	}
 	mustRefuse(t, h.do(t, request{method: "GET", path: "/api/bans", header: map[string]string{"Authorization": "Bearer " + adminSecret}}), 404, "not_found")
 	mustRefuse(t, newHarness(nil).do(t, request{method: "GET", path: "/admin/api/bans"}), 404, "not_found")
+	mustRefuse(t, h.do(t, request{method: "GET", path: "/admin/api"}), 404, "not_found")
 }
 
 func TestSyncTellsHowFarItIs(t *testing.T) {

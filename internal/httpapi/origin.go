@@ -120,7 +120,7 @@ func loopbackOnly(next http.Handler) http.Handler {
 		host = strings.Trim(host, "[]")
 		addr, err := netip.ParseAddr(host)
 		if !isProbe(r.URL.Path) && !(err == nil && addr.IsLoopback()) && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
-			refuse(w, r, stagedoor.Refuse(stagedoor.OriginNotAllowed, "stagedoor dev answers on localhost only"))
+			refuse(w, r, stagedoor.Refuse(stagedoor.OriginNotAllowed, "this address answers on localhost only"))
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -89,6 +89,7 @@ func (a *api) routes() http.Handler {
 	}
 	if a.Admin != nil {
 		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes()))
+		mux.HandleFunc("/admin/api", notFound)
 	}
 	mux.Handle("/healthz", get(a.healthz))
 	mux.Handle("/readyz", get(a.readyz))
@@ -103,8 +104,13 @@ func (a *api) routes() http.Handler {
 		mux.Handle("/{$}", get(a.Demo.page))
 	}
 	mux.HandleFunc("/", notFound)
+	return oneSpelling(mux)
+}
+
+// oneSpelling keeps the mux from redirecting to a tidied path: no path has a
+// second spelling here.
+func oneSpelling(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The mux would redirect to a tidied path; no path has a second spelling here.
 		if r.URL.Path != "/" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 			notFound(w, r)
 			return
