@@ -50,9 +50,9 @@ func routesIn(t *testing.T, source []byte) (patterns, faults []string) {
 }
 
 // joints are the program's patterns that are no addresses of the contract's:
-// where everything else ends, where the operators' API is hung in, in it the
-// same twice, and the page that only the admin listener has.
-var joints = []string{"/", "/admin/api/", "/admin/", "/admin/", "/admin/{$}"}
+// where everything else ends, where the operators' API is hung in and what is
+// beside it, in it the same twice, and the page that only the admin listener has.
+var joints = []string{"/", "/admin/api/", "/admin/api", "/admin/", "/admin/", "/admin/{$}"}
 
 // TestEveryRouteIsInTheContract compares the program's routes with the
 // document's.
