@@ -25,7 +25,7 @@ func (l *loader) checkBilling() {
 		return
 	case c.RequireLiveBilling && test:
 		l.problem("STRIPE_SECRET_KEY", "is a test key, and REQUIRE_LIVE_BILLING is set: test subscriptions would open publishing", "use the live key (rk_live_… or sk_live_…)")
-	case test && l.platform():
+	case test && l.mode == Serve && l.platform():
 		l.warn("STRIPE_SECRET_KEY", "is a test key on a platform: anybody with a test card may publish", "use the live key, and set REQUIRE_LIVE_BILLING=true")
 	}
 	if l.mode == Serve && !l.given["STRIPE_WEBHOOK_SECRET"] {
@@ -57,23 +57,72 @@ func (l *loader) checkDatabase() {
 	if l.bad["DATABASE_URL"] {
 		return
 	}
-	if !c.DatabaseURL.Empty() {
-		_, path, _ := strings.Cut(c.DatabaseURL.Reveal(), ":")
-		c.DatabasePath = strings.TrimPrefix(path, "//")
-		return
+	volume, state := l.directory("RAILWAY_VOLUME_MOUNT_PATH"), l.directory("STATE_DIRECTORY")
+	switch {
+	case !c.DatabaseURL.Empty():
+		c.DatabasePath = sqlitePath(c.DatabaseURL.Reveal())
+	case l.mode == Dev:
+	case volume != "":
+		c.DatabasePath = filepath.Join(volume, databaseFile)
+	case state != "":
+		c.DatabasePath = filepath.Join(state, databaseFile)
+	default:
+		c.DatabasePath = databaseFile
 	}
-	if l.mode == Dev {
-		return
-	}
-	c.DatabasePath = databaseFile
-	for _, name := range []string{"RAILWAY_VOLUME_MOUNT_PATH", "STATE_DIRECTORY"} {
-		// systemd may name several directories; the first is the unit's own.
-		if dir, _, _ := strings.Cut(l.settings[name].value, string(os.PathListSeparator)); dir != "" && !l.settings[name].fromFile {
-			c.DatabasePath = filepath.Join(dir, databaseFile)
-			return
+	if c.Railway && !within(volume, c.DatabasePath) {
+		remedy := "add a volume to the service in Railway; it is found by itself, unless DATABASE_URL names another place"
+		if volume != "" {
+			remedy = "unset it, or name a file on the volume"
 		}
+		l.warn("DATABASE_URL", "is on no volume: bans and links are lost at every deploy", remedy)
 	}
-	if c.Railway {
-		l.warn("DATABASE_URL", "is on no volume: bans and links are lost at every deploy", "add a volume to the service in Railway; it is found by itself")
+}
+
+// directory returns the directory that a platform names; empty where it names
+// none. Of several, which systemd may name, the first is the unit's own.
+func (l *loader) directory(name string) string {
+	if l.settings[name].fromFile {
+		return ""
 	}
+	dir, _, _ := strings.Cut(l.settings[name].value, string(os.PathListSeparator))
+	return dir
+}
+
+// within reports whether the file is in the directory, as far as names tell.
+func within(dir, file string) bool {
+	absolute, err := filepath.Abs(file)
+	if err != nil || dir == "" {
+		return false
+	}
+	relative, err := filepath.Rel(dir, absolute)
+	return err == nil && filepath.IsLocal(relative)
+}
+
+// sqlitePath returns the file that an address names: sqlite:PATH, or
+// sqlite://PATH as other programs write it, so that three slashes begin an
+// absolute path in both.
+func sqlitePath(address string) string {
+	_, path, _ := strings.Cut(address, ":")
+	return strings.TrimPrefix(path, "//")
+}
+
+// checkDatabaseForm refuses what SQLite's own addresses or other programs'
+// may mean and a file's name cannot: as one, each would be a file or directory
+// of that odd name, and what is kept in it would be looked for elsewhere.
+func checkDatabaseForm(raw string) *Problem {
+	scheme, rest, ok := strings.Cut(raw, ":")
+	path := sqlitePath(raw)
+	switch {
+	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		return notSupported("Postgres")
+	case !ok || scheme != "sqlite" || strings.Trim(rest, "/") == "":
+		return &Problem{What: "is not a database address", Remedy: "write sqlite:PATH"}
+	case strings.HasPrefix(path, ":"):
+		return &Problem{What: "names no file: bans and links have to outlive the process", Remedy: "write sqlite:PATH"}
+	case strings.Contains(path, "?"):
+		return &Problem{What: "must not have parameters (?)", Remedy: "write sqlite:PATH"}
+	case strings.HasSuffix(path, "/") || filepath.Base(path) == "." || filepath.Base(path) == "..":
+		return &Problem{What: "names a directory", Remedy: "name a file in it"}
+	}
+	return nil
 }

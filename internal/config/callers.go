@@ -53,11 +53,22 @@ func (l *loader) checkTwoIssuers() {
 	}
 	switch {
 	case l.bad["JWT_IDENTITY_PREFIX"] || l.bad["OIDC_IDENTITY_PREFIX"]:
-	case c.JWTIdentityPrefix == "" && c.OIDCIdentityPrefix == "":
-		c.OIDCIdentityPrefix = defaultOIDCPrefix
+	case l.defaultPrefix():
 		l.warn("OIDC_IDENTITY_PREFIX", "is not set beside JWT_SECRET: the provider's callers get identities that begin with "+defaultOIDCPrefix+":",
 			"set OIDC_IDENTITY_PREFIX to choose another, or JWT_IDENTITY_PREFIX to mark the other issuer's callers instead; a later change renames people")
 	case c.JWTIdentityPrefix == c.OIDCIdentityPrefix:
 		l.problem("OIDC_IDENTITY_PREFIX", "equals JWT_IDENTITY_PREFIX: callers of both issuers could take each other's identity", "choose two prefixes")
 	}
+}
+
+// defaultPrefix marks the provider's callers where the operator marked
+// neither issuer's, and reports whether it did. Commands that open the
+// database need it too: to them the same people must have the same names.
+func (l *loader) defaultPrefix() bool {
+	c := l.config
+	if !l.given["JWT_SECRET"] || !l.given["OIDC_ISSUER"] || l.given["JWT_IDENTITY_PREFIX"] || l.given["OIDC_IDENTITY_PREFIX"] {
+		return false
+	}
+	c.OIDCIdentityPrefix = defaultOIDCPrefix
+	return true
 }

@@ -129,7 +129,7 @@ type Config struct {
 
 	// # State
 
-	// Database: `sqlite:PATH`. What is in it cannot all be learnt again: bans and links would be lost. It may hold a password, so it is treated as a secret.
+	// Database: `sqlite:PATH`, such as `sqlite:door.db` or `sqlite:/var/lib/stagedoor/door.db`; `sqlite://` is read as `sqlite:`, so `sqlite:///var/…` is absolute too. What is in it cannot all be learnt again: bans and links would be lost. It may hold a password, so it is treated as a secret.
 	DatabaseURL stagedoor.Secret `env:"DATABASE_URL" derived:"stagedoor.db in $RAILWAY_VOLUME_MOUNT_PATH, $STATE_DIRECTORY or the working directory; a temporary one in dev" as:"database"`
 	// Redis that makes rate limits exact across instances. It may hold a password, so it is treated as a secret.
 	RedisURL stagedoor.Secret `env:"REDIS_URL" later:"refuse"`

@@ -217,7 +217,7 @@ func TestSecretFiles(t *testing.T) {
 		{"a tool does without", Tool, []string{"JWT_SECRET=", "JWT_SECRET_FILE=" + filepath.Join(dir, "none")}, nil, []string{"JWT_SECRET: no such file"}},
 		{"a tool needs this one", Tool, []string{"LIVEKIT_API_SECRET=", "LIVEKIT_API_SECRET_FILE=" + filepath.Join(dir, "none")}, []string{"LIVEKIT_API_SECRET: no such file"}, nil},
 		{"no secret", Serve, []string{"LIVEKIT_API_KEY_FILE=" + file("key", "APIabc")}, nil, []string{"LIVEKIT_API_KEY_FILE: LIVEKIT_API_KEY is not a secret"}},
-		{"a list", Serve, []string{"STRIPE_WEBHOOK_SECRET=", "STRIPE_WEBHOOK_SECRET_FILE=" + file("list", "whsec_a,whsec_b\n")}, nil, nil},
+		{"a list", Serve, []string{"STRIPE_WEBHOOK_SECRET=", "STRIPE_WEBHOOK_SECRET_FILE=" + file("list", "whsec_a1b2c3d4e5f6g7h8,whsec_h8g7f6e5d4c3b2a1\n")}, nil, nil},
 	})
 	config, report := load(t, Serve, "JWT_SECRET=", "JWT_SECRET_FILE="+filepath.Join(dir, "lf"))
 	if report.Err() != nil || config.JWTSecret.Reveal() != goodOther {
@@ -264,7 +264,7 @@ func TestEnvFile(t *testing.T) {
 }
 
 func TestSecretsListsEveryOne(t *testing.T) {
-	config, report := load(t, Serve, "STRIPE_WEBHOOK_SECRET=whsec_a, whsec_b", "ADMIN_TOKEN="+goodOther, "DATABASE_URL=sqlite:door.db")
+	config, report := load(t, Serve, "STRIPE_WEBHOOK_SECRET=whsec_a1b2c3d4e5f6g7h8, whsec_h8g7f6e5d4c3b2a1", "ADMIN_TOKEN="+goodOther, "DATABASE_URL=sqlite:door.db")
 	if report.Err() != nil {
 		t.Fatal(report.Err())
 	}
@@ -276,7 +276,7 @@ func TestSecretsListsEveryOne(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("Secrets() are %q, want %q", names, want)
 	}
-	if text := fmt.Sprintf("%+v %v", config, config.Secrets()); strings.Contains(text, goodJWT) || strings.Contains(text, "whsec_a") {
+	if text := fmt.Sprintf("%+v %v", config, config.Secrets()); strings.Contains(text, goodJWT) || strings.Contains(text, "whsec_a1b2c3d4e5f6g7h8") {
 		t.Error("printing a Config prints secrets")
 	}
 }

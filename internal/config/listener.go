@@ -54,6 +54,9 @@ func (l *loader) checkDevListener() {
 	if c.RequireHTTPS {
 		l.warn("REQUIRE_HTTPS", "is off under stagedoor dev, which is reached over plain HTTP on this machine alone", "")
 	}
+	if l.given["ADMIN_ADDR"] && !l.bad["ADMIN_ADDR"] && !loopback(c.AdminAddr) {
+		l.problem("ADMIN_ADDR", "is not a loopback address: stagedoor dev is for this machine alone", "unset it, or run stagedoor serve")
+	}
 	c.RequireHTTPS = false
 	l.warnPlainOrigins()
 }
@@ -145,7 +148,7 @@ func (l *loader) checkAdmin() {
 			l.problem("ADMIN_ON_PUBLIC", "needs ADMIN_TOKEN: anybody could use the admin API", "set ADMIN_TOKEN to the output of: openssl rand -base64 48")
 		}
 	}
-	if l.bad["ADMIN_ADDR"] || loopback(l.config.AdminAddr) || l.given["ADMIN_TOKEN"] {
+	if l.bad["ADMIN_ADDR"] || loopback(l.config.AdminAddr) || l.given["ADMIN_TOKEN"] || l.mode == Dev {
 		return
 	}
 	l.problem("ADMIN_ADDR", "is not a loopback address, and there is no ADMIN_TOKEN: anybody could use the admin API", "set ADMIN_TOKEN to the output of: openssl rand -base64 48")

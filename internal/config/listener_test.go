@@ -130,5 +130,7 @@ func TestOpenAdminListenerIsRefused(t *testing.T) {
 		{"public, no token", Serve, []string{"ADMIN_ADDR=:9464"}, []string{"ADMIN_ADDR: ADMIN_TOKEN"}, nil},
 		{"public with a token", Serve, []string{"ADMIN_ADDR=:9464", "ADMIN_TOKEN=" + goodOther}, nil, nil},
 		{"loopback", Serve, []string{"ADMIN_ADDR=[::1]:0"}, nil, nil},
+		{"dev for everybody", Dev, []string{"ADMIN_ADDR=:9464"}, []string{"ADMIN_ADDR: stagedoor dev"}, nil},
+		{"dev for everybody with a token", Dev, []string{"ADMIN_ADDR=:9464", "ADMIN_TOKEN=" + goodOther}, []string{"ADMIN_ADDR: stagedoor dev"}, nil},
 	})
 }

@@ -40,6 +40,9 @@ func Load(mode Mode, environ []string, envFile string) (*Config, *Report) {
 		l.checkAdmin()
 		l.checkEqual()
 	}
+	if l.mode == Operate {
+		l.defaultPrefix()
+	}
 	l.checkDatabase()
 	l.checkStrength()
 	l.report.sort(l.names())
@@ -178,15 +181,26 @@ func (l *loader) parseAll() {
 			continue
 		}
 		l.bad[name] = true
-		opened := l.mode == Operate && (name == "DATABASE_URL" || name == "ADMIN_TOKEN")
-		if l.tool() && isSecret(f) && !strings.HasPrefix(name, "LIVEKIT_") && !opened {
-			// The tool does without it, and its user may well not be
+		if isSecret(f) && !l.needs(name) {
+			// The command does without it, and its user may well not be
 			// allowed to read it.
 			l.warn(name, p.What, p.Remedy)
 			continue
 		}
 		l.problem(name, p.What, p.Remedy)
 	}
+}
+
+// needs reports whether the mode cannot do without a secret that is given.
+func (l *loader) needs(secret string) bool {
+	switch l.mode {
+	case Tool:
+		return secret == "LIVEKIT_API_SECRET"
+	case Operate:
+		// A door that is named is asked, and then no database is opened.
+		return secret == "ADMIN_TOKEN" || secret == "DATABASE_URL" && l.settings["ADMIN_URL"].value == ""
+	}
+	return true
 }
 
 // raw returns the text that sets f, "" if nothing does.

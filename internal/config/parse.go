@@ -141,6 +141,9 @@ func checkText(tag reflect.StructTag, raw string) *Problem {
 	return nil
 }
 
+// leastWebhookSecret is the fewest bytes behind whsec_; Stripe's have 32 or more.
+const leastWebhookSecret = 16
+
 // checkSecretForm checks the shape of a secret that somebody else makes.
 func checkSecretForm(form, raw string) *Problem {
 	switch form {
@@ -148,21 +151,26 @@ func checkSecretForm(form, raw string) *Problem {
 		if strings.HasPrefix(raw, "pk_") {
 			return &Problem{What: "is a publishable key", Remedy: "use the secret key (sk_…) or a restricted one (rk_…)"}
 		}
-		if !strings.HasPrefix(raw, "sk_") && !strings.HasPrefix(raw, "rk_") {
+		if isPlaceholder(raw) {
+			return &Problem{What: "is a placeholder, not a key", Remedy: "copy the key from Stripe"}
+		}
+		if !strings.HasPrefix(raw, "sk_") && !strings.HasPrefix(raw, "rk_") || strings.ContainsFunc(raw, func(r rune) bool { return r > '~' || !letterOrDigit(byte(r)) && r != '_' }) {
 			return &Problem{What: "is not a Stripe key", Remedy: "use the secret key (sk_…) or a restricted one (rk_…)"}
 		}
 	case "stripe-webhook":
-		if !strings.HasPrefix(raw, "whsec_") {
-			return &Problem{What: "is not a signing secret", Remedy: "copy the endpoint's signing secret (whsec_…) from Stripe"}
+		rest, ok := strings.CutPrefix(raw, "whsec_")
+		remedy := "copy the endpoint's signing secret (whsec_…) from Stripe"
+		switch {
+		case !ok:
+			return &Problem{What: "is not a signing secret", Remedy: remedy}
+		case isPlaceholder(raw) || strings.Contains(rest, "…"):
+			return &Problem{What: "is a placeholder, not a secret", Remedy: remedy}
+		case len(rest) < leastWebhookSecret:
+			// Who can sign an event can say whose customer somebody is.
+			return &Problem{What: "is shorter than any that Stripe makes: it can be found by trying", Remedy: remedy}
 		}
 	case "database":
-		scheme, rest, ok := strings.Cut(raw, ":")
-		switch {
-		case ok && (scheme == "postgres" || scheme == "postgresql"):
-			return notSupported("Postgres")
-		case !ok || scheme != "sqlite" || strings.Trim(rest, "/") == "":
-			return &Problem{What: "is not a database address", Remedy: "write sqlite:PATH"}
-		}
+		return checkDatabaseForm(raw)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func TestMalformedValuesAreRefused(t *testing.T) {
 		{"header not ASCII", Serve, []string{"CLIENT_IP_HEADER=X-Řeal"}, []string{"CLIENT_IP_HEADER: name of a header"}, nil},
 		{"publishable key", Serve, []string{"STRIPE_SECRET_KEY=pk_live_abc"}, []string{"STRIPE_SECRET_KEY: publishable"}, nil},
 		{"no Stripe key", Serve, []string{"STRIPE_SECRET_KEY=abc"}, []string{"STRIPE_SECRET_KEY: not a Stripe key"}, nil},
-		{"no signing secret", Serve, []string{"STRIPE_WEBHOOK_SECRET=whsec_a,sk_live_b"}, []string{"STRIPE_WEBHOOK_SECRET: entry 2"}, nil},
+		{"no signing secret", Serve, []string{"STRIPE_WEBHOOK_SECRET=whsec_a1b2c3d4e5f6g7h8,sk_live_b"}, []string{"STRIPE_WEBHOOK_SECRET: entry 2"}, nil},
 		{"a database of another kind", Serve, []string{"DATABASE_URL=mysql://root:hunter2hunter2@db"}, []string{"DATABASE_URL: sqlite:PATH"}, nil},
 		{"a database without a path", Serve, []string{"DATABASE_URL=sqlite://"}, []string{"DATABASE_URL: sqlite:PATH"}, nil},
 		{"a newline at the end of a secret", Serve, []string{"JWT_SECRET=" + goodOther + "\n"}, []string{"JWT_SECRET: white space"}, nil},

@@ -5,8 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/time/rate"
 
@@ -146,12 +149,14 @@ func report(tell func(context.Context) (any, error)) http.HandlerFunc {
 
 // explain serves GET /api/explain.
 func (m *Admin) explain(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	if query.Get("user") == "" {
-		refuse(w, r, stagedoor.Refuse(stagedoor.InvalidRequest, "name the user: ?user=…&room=…"))
-		return
+	query, err := queryOf(r, "user", "issuer", "room")
+	if err == nil && query.Get("user") == "" {
+		err = stagedoor.Refuse(stagedoor.InvalidRequest, "name the user: ?user=…&room=…")
 	}
-	room, err := queryRoom(r)
+	var room stagedoor.Room
+	if err == nil {
+		room, err = roomOf(query)
+	}
 	if err != nil {
 		refuse(w, r, err)
 		return
@@ -164,10 +169,31 @@ func (m *Admin) explain(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, explanation)
 }
 
-// queryRoom reads ?room=, which may be absent. An empty one is a mistake, not
-// every room. Errors: InvalidRoom.
-func queryRoom(r *http.Request) (stagedoor.Room, error) {
-	query := r.URL.Query()
+// queryOf reads the query, each of the known names once at most and none
+// beside them: what is dropped as malformed or misspelt is a room or an issuer
+// that somebody meant, and without it every ban of a person would be lifted.
+// Errors: InvalidRequest.
+func queryOf(r *http.Request, known ...string) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, stagedoor.Refuse(stagedoor.InvalidRequest, "the query is malformed")
+	}
+	for name, values := range query {
+		switch {
+		case !slices.Contains(known, name):
+			return nil, stagedoor.Refuse(stagedoor.InvalidRequest, "the query may have "+strings.Join(known, ", ")+" and nothing else")
+		case len(values) > 1:
+			return nil, stagedoor.Refuse(stagedoor.InvalidRequest, name+" is in the query more than once")
+		case !utf8.ValidString(values[0]):
+			return nil, stagedoor.Refuse(stagedoor.InvalidRequest, name+" must be UTF-8")
+		}
+	}
+	return query, nil
+}
+
+// roomOf returns the query's room, which may be absent. An empty one is a
+// mistake, not every room. Errors: InvalidRoom.
+func roomOf(query url.Values) (stagedoor.Room, error) {
 	if !query.Has("room") {
 		return "", nil
 	}

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -45,22 +47,33 @@ func (m *Admin) bans(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		m.liftBansOf(w, r)
 	default:
-		key, err := m.queryUser(r)
-		if err != nil {
-			refuse(w, r, err)
-			return
-		}
-		writeJSON(w, http.StatusOK, showBans(m.Bans.List(key)))
+		m.listBans(w, r)
 	}
 }
 
-// queryUser reads ?user= and ?issuer=; without a user it is nobody. Errors: InvalidRequest.
-func (m *Admin) queryUser(r *http.Request) (stagedoor.PrincipalKey, error) {
-	user := r.URL.Query().Get("user")
-	if user == "" {
+// listBans serves GET /api/bans, of one user or of all.
+func (m *Admin) listBans(w http.ResponseWriter, r *http.Request) {
+	query, err := queryOf(r, "user", "issuer")
+	if err == nil && query.Get("user") == "" && len(query) > 0 {
+		err = stagedoor.Refuse(stagedoor.InvalidRequest, "name the user: ?user=…, or leave the query out")
+	}
+	var key stagedoor.PrincipalKey
+	if err == nil {
+		key, err = m.userOf(r.Context(), query)
+	}
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, showBans(m.Bans.List(key)))
+}
+
+// userOf finds whom the query names; without a user it is nobody. Errors: InvalidRequest.
+func (m *Admin) userOf(ctx context.Context, query url.Values) (stagedoor.PrincipalKey, error) {
+	if query.Get("user") == "" {
 		return stagedoor.PrincipalKey{}, nil
 	}
-	return m.Find(r.Context(), user, r.URL.Query().Get("issuer"))
+	return m.Find(ctx, query.Get("user"), query.Get("issuer"))
 }
 
 // setBan serves POST /api/bans.
@@ -99,13 +112,18 @@ func (m *Admin) liftBan(w http.ResponseWriter, r *http.Request) {
 
 // liftBansOf serves DELETE /api/bans?user=…, of one room or of all.
 func (m *Admin) liftBansOf(w http.ResponseWriter, r *http.Request) {
-	key, err := m.queryUser(r)
+	query, err := queryOf(r, "user", "issuer", "room")
+	var key stagedoor.PrincipalKey
+	if err == nil {
+		key, err = m.userOf(r.Context(), query)
+	}
+	// To List, nobody is everybody.
 	if err == nil && key == (stagedoor.PrincipalKey{}) {
 		err = stagedoor.Refuse(stagedoor.InvalidRequest, "name the ban, /api/bans/{id}, or the user, /api/bans?user=…")
 	}
-	room, second := queryRoom(r)
+	var room stagedoor.Room
 	if err == nil {
-		err = second
+		room, err = roomOf(query)
 	}
 	if err != nil {
 		refuse(w, r, err)
@@ -179,7 +197,9 @@ func banEnd(until, after string, now time.Time) (time.Time, error) {
 		return time.Time{}, stagedoor.Refuse(stagedoor.InvalidRequest, "give until or for, not both")
 	case until != "":
 		end, err := time.Parse(time.RFC3339, until)
-		if err != nil || !end.After(now) {
+		// A year of five digits, which a zone can make of the last one, has no
+		// JSON: no list of bans with it could be shown again.
+		if err != nil || !end.After(now) || end.UTC().Year() > 9999 {
 			return time.Time{}, stagedoor.Refuse(stagedoor.InvalidRequest, "until must be a time to come, as 2026-12-31T18:00:00Z")
 		}
 		return end, nil

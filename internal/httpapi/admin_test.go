@@ -114,7 +114,7 @@ func TestBansOfOperators(t *testing.T) {
 	mustRefuse(t, h.ask(t, "GET", "//api/bans", "", nil), 404, "not_found")
 	for body, code := range map[string]string{
 		`{}`: "invalid_request", `{"user":""}`: "invalid_request", `{"user":1}`: "invalid_request", `{"user":"twin"}`: "invalid_request",
-		`{"user":"a","until":"yesterday"}`: "invalid_request", `{"user":"a","until":"2026-11-24T11:59:59Z"}`: "invalid_request",
+		`{"user":"a","until":"yesterday"}`: "invalid_request", `{"user":"a","until":"2026-11-24T11:59:59Z"}`: "invalid_request", `{"user":"a","until":"2026-11-24T12:00:00Z"}`: "invalid_request",
 		`{"user":"a","for":"-1h"}`: "invalid_request", `{"user":"a","for":"5"}`: "invalid_request", `{"user":"a","for":"1h","until":"2027-01-01T00:00:00Z"}`: "invalid_request",
 		`{"user":"a","reason":"` + strings.Repeat("x", maxReason+1) + `"}`: "invalid_request", `{"user":"a","room":" x"}`: "invalid_room",
 		`{"user":"a","User":"b"}`: "unknown_field", `{"user":"a","user":"b"}`: "invalid_json", `[]`: "invalid_json", ``: "invalid_json",
@@ -207,6 +207,16 @@ func TestAdminOnThePublicListener(t *testing.T) {
 	}
 	mustRefuse(t, h.do(t, request{method: "GET", path: "/api/bans", header: map[string]string{"Authorization": "Bearer " + adminSecret}}), 404, "not_found")
 	mustRefuse(t, newHarness(nil).do(t, request{method: "GET", path: "/admin/api/bans"}), 404, "not_found")
+	mustRefuse(t, h.do(t, request{path: "/admin/api/bans", body: `{"user":"ann"}`, header: map[string]string{"Authorization": "Bearer " + adminSecret, "Origin": "https://attacker.example"}}), 403, "origin_not_allowed")
+	if len(d.bans) != 0 {
+		t.Error("a page elsewhere set a ban")
+	}
+	open := (&desk{}).admin()
+	h = newHarness(func(o *Options) { o.Admin = open })
+	for _, token := range []string{"", "Bearer "} {
+		resp := h.do(t, request{method: "GET", path: "/admin/api/bans", header: map[string]string{"Authorization": token, "Host": "localhost"}})
+		mustRefuse(t, resp, 404, "not_found") // TestPublicAdminWithoutTokenIsClosed
+	}
 	mustRefuse(t, h.do(t, request{method: "GET", path: "/admin/api"}), 404, "not_found")
 }
 

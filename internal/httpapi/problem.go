@@ -94,11 +94,12 @@ func challenge(e *stagedoor.Error) string {
 
 // writeJSON answers with one JSON value.
 func writeJSON(w http.ResponseWriter, status int, value any) {
+	header := w.Header()
 	body, err := json.Marshal(value)
 	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":"internal error","code":"internal"}`)
+		// The request's id has no character that JSON would escape.
+		status, body = http.StatusInternalServerError, []byte(`{"error":"`+internalError+`","code":"internal","requestId":"`+header.Get("X-Request-Id")+`"}`)
 	}
-	header := w.Header()
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

@@ -40,7 +40,8 @@ type Options struct {
 	// bytes and the header that proves them. nil makes the address not found.
 	// A nil answer means that the event is kept.
 	StripeEvent, LiveKitEvent func(ctx context.Context, body []byte, proof string) error
-	// Admin is also served under /admin/api/ when set; its Token must be too.
+	// Admin is also served under /admin/api/ when it is set and has a Token:
+	// without one it would be open to everybody.
 	Admin *Admin
 	// Helper is client/livekit-join.js, Spec is docs/openapi.yaml.
 	Helper, Spec []byte
@@ -87,7 +88,7 @@ func (a *api) routes() http.Handler {
 	if a.LiveKitEvent != nil {
 		mux.Handle("/webhooks/livekit", post(webhook(a.LiveKitEvent, "Authorization")))
 	}
-	if a.Admin != nil {
+	if a.Admin != nil && !a.Admin.Token.Empty() {
 		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes()))
 		mux.HandleFunc("/admin/api", notFound)
 	}

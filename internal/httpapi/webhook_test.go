@@ -101,3 +101,17 @@ func TestHugeEventsAreRefused(t *testing.T) {
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("canary") }
+
+// What made an event fail may hold bytes of its sender's.
+func TestEventCannotSteerATerminal(t *testing.T) {
+	k := &taker{err: errors.New("no key \x1b[2J\u202e\u009b31m named " + strings.Repeat("x", 1<<12) + "canary")}
+	h := newHarness(func(o *Options) { o.StripeEvent, o.LiveKitEvent = k.take, k.take })
+	for path, header := range map[string]string{"/webhooks/stripe": "Stripe-Signature", "/webhooks/livekit": "Authorization"} {
+		mustRefuse(t, h.do(t, request{path: path, body: "{}", header: map[string]string{header: "secret-proof"}}), 500, "internal")
+	}
+	for _, bad := range []string{"\x1b", "\\u001b", "\u202e", "\u009b", "canary", "secret-proof"} {
+		if strings.Contains(h.log.String(), bad) {
+			t.Errorf("the log has %q: %.300s", bad, h.log)
+		}
+	}
+}
