@@ -16,6 +16,9 @@ type Customer struct {
 	Entitlements []Feature `json:"entitlements,omitempty"`
 	// EntitlementsAt is when those were asked for last with success.
 	EntitlementsAt time.Time `json:"entitlementsAt,omitzero"`
+	// EntitlementsKept is set when they could not be read with the rest: then
+	// nothing but EntitlementsAt confirms them.
+	EntitlementsKept bool `json:"entitlementsKept,omitempty"`
 	// AskedAt is when the question began to which this is the answer. Of two
 	// answers the one asked for later counts.
 	AskedAt time.Time `json:"askedAt,omitzero"`
@@ -106,6 +109,8 @@ type BillingProgress struct {
 	ConfirmedAt time.Time
 	// FullAt is when everything was last compared with Stripe.
 	FullAt time.Time
+	// Key tells by which key all this was learnt; it is no secret.
+	Key int64
 }
 
 // End is a moment at which a subscription is known to end, and what for.

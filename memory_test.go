@@ -142,6 +142,37 @@ func TestJoinAndDecideAreOneDecision(t *testing.T) {
 	}
 }
 
+// until is a policy whose decision ends at a time.
+type until struct {
+	at  time.Time
+	now *time.Time
+}
+
+func (u until) Decide(s Situation) (Decision, error) {
+	*u.now = s.Now
+	return Decision{TTL: time.Hour, Grants: Grants{Subscribe: true}, Until: u.at}, nil
+}
+
+// What ends first is when the decision is to be taken again.
+func TestDecisionEndsWithWhatEndsFirst(t *testing.T) {
+	early, late := time.Unix(1000, 0), time.Unix(2000, 0)
+	for _, c := range []struct{ policy, entitlement, want time.Time }{
+		{early, late, early}, {late, early, early}, {early, time.Time{}, early}, {time.Time{}, late, late}, {},
+	} {
+		d, _, o := kept()
+		var now time.Time
+		d.Policy, o.entitlement.Until = until{c.policy, &now}, c.entitlement
+		got, err := d.Decide(context.Background(), Principal{Issuer: "i", Subject: "ann"}, "r")
+		if err != nil || !got.Until.Equal(c.want) || !now.IsZero() {
+			t.Errorf("%+v: %v %v, decided at %v", c, got.Until, err, now)
+		}
+		d.Now = func() time.Time { return late }
+		if _, err := join(d); err != nil || !now.Equal(late) {
+			t.Errorf("a join was decided at %v, %v", now, err)
+		}
+	}
+}
+
 func TestReferences(t *testing.T) {
 	for _, c := range []struct{ prefix, subject, want string }{
 		{"", "ann", "b64_YW5u ann"},
@@ -151,6 +182,8 @@ func TestReferences(t *testing.T) {
 		{"", "oidc_ann", "b64_b2lkY19hbm4"},
 		{"oidc", "b64_x", "oidc_b64_YjY0X3g"},
 		{"", "oidcann", "b64_b2lkY2Fubg oidcann"},
+		{"", "_ann", "b64_X2Fubg _ann"},
+		{"oidc", "oidc_ann", "oidc_b64_b2lkY19hbm4 oidc_oidc_ann"},
 	} {
 		p := Principal{Issuer: "i", Subject: c.subject, IdentityPrefix: c.prefix}
 		if got := strings.Join(p.References([]string{"oidc", ""}), " "); got != c.want {

@@ -39,6 +39,8 @@ type Memory interface {
 	// with those of the newest token seen, which an older one does not undo.
 	Remember(ctx context.Context, principal Principal) (Principal, error)
 	// Minted marks a participant as the door's own, before its token leaves.
+	// Errors: IdentityNotAllowed, when it is another principal's; any other
+	// means that it could not be marked.
 	Minted(ctx context.Context, mint Mint) error
 }
 
@@ -177,7 +179,11 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	if err := decision.allows(request); err != nil {
 		return Admission{}, err
 	}
-	if !d.minted(ctx, principal, request.Room, identity, remembered) {
+	minted, err := d.minted(ctx, Mint{Room: request.Room, Identity: identity, Principal: principal.Key()}, remembered)
+	if err != nil {
+		return Admission{}, err
+	}
+	if !minted {
 		decision = decision.watchOnly()
 	}
 	admission := Admission{Room: request.Room, Identity: identity, Name: name,
@@ -247,11 +253,16 @@ func (d *Door) remember(ctx context.Context, principal Principal) (Principal, bo
 
 // minted reports whether the participant is marked as the door's own. One who
 // is not could never lose a right again, and is to get none but watching.
-func (d *Door) minted(ctx context.Context, principal Principal, room Room, identity Identity, remembered bool) bool {
+// Errors: IdentityNotAllowed, when the identity is another principal's there.
+func (d *Door) minted(ctx context.Context, mint Mint, remembered bool) (bool, error) {
 	if d.Memory == nil || !remembered {
-		return remembered
+		return remembered, nil
 	}
-	return d.Memory.Minted(ctx, Mint{Room: room, Identity: identity, Principal: principal.Key()}) == nil
+	err := d.Memory.Minted(ctx, mint)
+	if KindOf(err) == IdentityNotAllowed {
+		return false, err
+	}
+	return err == nil, nil
 }
 
 // entitlement looks up what was paid for; whatever goes wrong entitles to nothing.

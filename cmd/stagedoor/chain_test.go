@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"stagedoor"
+	"stagedoor/internal/billing"
 )
 
 // follow runs billing until Stripe's list of events has been read at the
@@ -231,4 +233,60 @@ func TestFirstComparisonTakesFactsFromTheList(t *testing.T) {
 	if again, err := a.Sync(t.Context(), nil); err != nil || again.Differing != 0 {
 		t.Errorf("compared again: %+v %v", again, err)
 	}
+}
+
+// The clock was fast and is set back: what was asked for "later" must not
+// stand in the way of what is true now.
+func TestClockSetBackLosesNoCancellation(t *testing.T) {
+	for _, fast := range []time.Duration{2 * time.Minute, 30 * 24 * time.Hour} {
+		a := newAccount(t)
+		if err := a.stripe.Subscribe("ann", "Ann"); err != nil {
+			t.Fatal(err)
+		}
+		a.pass(fast)
+		follow(t, a)
+		ann := a.caller(t, "ann", nil)
+		a.pass(-fast)
+		if err := a.stripe.FailPayment("ann"); err != nil {
+			t.Fatal(err)
+		}
+		customer, _ := a.ids(t, "ann")
+		if err := a.store.MarkDirty(t.Context(), a.clock(), customer); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, a)
+		a.must(t, a.Known(), ann, stagedoor.SubscriptionInactive)
+	}
+}
+
+// Another account's key: what the first account said is compared at once.
+func TestFactsOfAnotherAccountDoNotLast(t *testing.T) {
+	a := paying(t, "ann")
+	quiet(t, a)
+	ann := a.caller(t, "ann", nil)
+	a.must(t, a.Known(), ann, "")
+	other := newAccount(t)
+	o := a.Billing.Options
+	o.Key, o.APIURL = stagedoor.NewSecret("sk_test_another"), "http://127.0.0.1:1"
+	o.Transport = routed{other.stripe}
+	swapped, err := billing.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.pass(time.Minute)
+	b := &account{Billing: swapped, stripe: a.stripe, store: a.store, now: a.clock()}
+	follow(t, b)
+	settle(t, b)
+	b.must(t, swapped.Known(), ann, stagedoor.NoSubscription)
+}
+
+// routed carries requests to a Stripe without a network, with the key it takes.
+type routed struct{ handler http.Handler }
+
+func (r routed) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Authorization", "Bearer sk_test_follow")
+	rec := httptest.NewRecorder()
+	r.handler.ServeHTTP(rec, req)
+	return rec.Result(), nil
 }

@@ -50,8 +50,10 @@ type desk struct {
 	enforcer *enforce.Enforcer
 	rooms    *livekit.RoomService
 	decide   func(context.Context, stagedoor.Principal, stagedoor.Room) (stagedoor.Decision, error)
-	issuers  issuers
-	now      func() time.Time
+	// ending is over when the process is told to end; what takes long ends then too.
+	ending  context.Context
+	issuers issuers
+	now     func() time.Time
 }
 
 // newAdmin builds the operators' API.
@@ -67,11 +69,21 @@ func newAdmin(cfg *config.Config, d desk) *httpapi.Admin {
 // find returns the one principal that a name stands for. Who was never here
 // is taken for a subject of the only issuer. Errors: InvalidRequest.
 func (d desk) find(ctx context.Context, user, issuer string) (stagedoor.PrincipalKey, error) {
-	known, err := d.store.FindPrincipals(ctx, user, 10)
+	if issuer != "" {
+		// Who can choose their handle must not be able to hide behind another's subject.
+		if p, ok, err := d.store.Principal(ctx, stagedoor.PrincipalKey{Issuer: issuer, Subject: user}); err != nil || ok {
+			return p.Key(), err
+		}
+	}
+	known, err := d.store.FindPrincipals(ctx, user, 100)
 	if err != nil {
 		return stagedoor.PrincipalKey{}, err
 	}
 	known = slices.DeleteFunc(known, func(p stagedoor.Principal) bool { return issuer != "" && p.Issuer != issuer })
+	exact := slices.DeleteFunc(slices.Clone(known), func(p stagedoor.Principal) bool { return p.Subject != user })
+	if len(exact) == 1 {
+		known = exact
+	}
 	switch {
 	case len(known) == 1:
 		return known[0].Key(), nil
@@ -109,7 +121,7 @@ func (d desk) live(ctx context.Context) (any, error) {
 	shown := make([]liveParticipant, 0, len(present))
 	for _, p := range present {
 		line := liveParticipant{Room: p.Room, Identity: p.Identity, SID: p.SID, JoinedAt: p.JoinedAt.UTC()}
-		mint, ours, err := d.store.Mint(ctx, p.Room, p.Identity)
+		mint, ours, err := d.store.Mint(ctx, p.Room, enforce.MintedIdentity(p.Identity))
 		if err != nil {
 			return nil, err
 		}
@@ -133,6 +145,9 @@ type syncSummary struct {
 
 // sync compares with Stripe and waits until what differed has been asked for.
 func (d desk) sync(ctx context.Context, progress func(string, int)) (syncSummary, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.ending, cancel)()
 	found, err := d.billing.Sync(ctx, progress)
 	summary := syncSummary{Summary: found}
 	if err != nil {

@@ -104,7 +104,7 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	api := httpapi.New(httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
-		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.store.Ping(ctx)) },
+		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		AllowedOrigins: cfg.AllowedOrigins, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})

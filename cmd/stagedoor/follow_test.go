@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"stagedoor"
 	"stagedoor/internal/billing"
 	"stagedoor/internal/demostripe"
@@ -378,7 +380,7 @@ func TestChangeIsToldToWhomItConcerns(t *testing.T) {
 // decide on it either.
 func TestOnlyClaimsThatDecisionsNameAreKept(t *testing.T) {
 	a := newAccount(t)
-	m := memory{a.store, []string{"stripe_customer_id", "app.plan"}}
+	m := memory{a.store, []string{"stripe_customer_id", "app.plan"}, slog.New(slog.DiscardHandler), rate.NewLimiter(1, 1)}
 	given := stagedoor.Principal{Issuer: "i", Subject: "ann", Handle: "ann",
 		Claims: stagedoor.Claims{"stripe_customer_id": "cus_1", "email": "ann@acme.example", "app": map[string]any{"plan": "gold", "address": "x"}}}
 	got, err := m.Remember(t.Context(), given)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"stagedoor"
 	"stagedoor/internal/audit"
 	"stagedoor/internal/billing"
@@ -68,7 +70,7 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 		return nil, err
 	}
 	h.door = newDoor(cfg, d, callers, issuers.prefixes, records, a.now)
-	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg)}, h.bans
+	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg), log, rate.NewLimiter(rate.Every(10*time.Second), 1)}, h.bans
 	mid := *h.door
 	if h.billing != nil {
 		h.door.Entitlements, mid.Entitlements = h.billing, h.billing.Known()
@@ -79,7 +81,7 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 	if cfg.LiveKitAPIKeyPrevious != "" {
 		h.events.Keys[cfg.LiveKitAPIKeyPrevious] = cfg.LiveKitAPISecretPrevious
 	}
-	h.admin = newAdmin(cfg, desk{store: kept, bans: h.bans, billing: h.billing, enforcer: h.enforcer, rooms: rooms, decide: mid.Decide, issuers: issuers, now: a.now})
+	h.admin = newAdmin(cfg, desk{store: kept, bans: h.bans, billing: h.billing, enforcer: h.enforcer, rooms: rooms, decide: mid.Decide, ending: a.ctx, issuers: issuers, now: a.now})
 	return h, nil
 }
 
@@ -124,17 +126,45 @@ func claimsKept(cfg *config.Config) []string {
 	return []string{cfg.CustomerClaim, cfg.SubscriptionClaim}
 }
 
-// memory keeps of a principal no more claims than decisions name.
+// memory keeps of a principal no more claims than decisions name. A database
+// that does not answer keeps nobody waiting for long: they may watch.
 type memory struct {
 	*store.Store
 	claims []string
+	log    *slog.Logger
+	logged *rate.Limiter
 }
+
+// memoryPatience is how long a join waits for the database.
+const memoryPatience = 300 * time.Millisecond
 
 // Remember keeps the named claims and returns the principal with these alone,
 // so that a join stands on what a decision mid-call will stand on.
 func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.Principal, error) {
 	p.Claims = p.Claims.Keep(m.claims)
-	return m.Store.Remember(ctx, p)
+	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
+	defer cancel()
+	known, err := m.Store.Remember(ctx, p)
+	m.note(err)
+	return known, err
+}
+
+// Minted marks a participant as the door's own.
+func (m memory) Minted(ctx context.Context, mint stagedoor.Mint) error {
+	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
+	defer cancel()
+	err := m.Store.Minted(ctx, mint)
+	if stagedoor.KindOf(err) != stagedoor.IdentityNotAllowed {
+		m.note(err)
+	}
+	return err
+}
+
+// note logs a failure of the database, one line for many: every join has one then.
+func (m memory) note(err error) {
+	if err != nil && m.logged.Allow() {
+		m.log.Error("the database does not keep what decisions stand on: callers may only watch", "err", err)
+	}
 }
 
 // takeStripeEvent takes one webhook of Stripe's; nil where none can be proved.
@@ -187,6 +217,13 @@ func (h *house) run(ctx context.Context) {
 		}
 	})
 	group.Wait()
+}
+
+// reachable says within a second whether the database can be read and written.
+func (h *house) reachable(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	return h.store.Ping(ctx)
 }
 
 // close closes the database.

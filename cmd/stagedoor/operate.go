@@ -38,11 +38,10 @@ const probePatience = 500 * time.Millisecond
 
 // operate finds the operators' API.
 func (a *app) operate() (*operations, error) {
-	cfg, report, err := a.configure(config.Operate)
+	cfg, _, err := a.configure(config.Operate)
 	if err != nil {
 		return nil, err
 	}
-	_ = report
 	if cfg.AdminURL != nil {
 		return &operations{client: &http.Client{}, base: strings.TrimRight(cfg.AdminURL.String(), "/"), token: cfg.AdminToken, close: func() {}}, nil
 	}
@@ -86,7 +85,7 @@ func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 		_ = kept.Close()
 		return nil, err
 	}
-	d := desk{store: kept, bans: bans, issuers: who, now: a.now}
+	d := desk{store: kept, bans: bans, ending: a.ctx, issuers: who, now: a.now}
 	door := newDoor(cfg, deployment{}, nil, who.prefixes, io.Discard, a.now)
 	door.Bans = bans
 	stop := func() {}

@@ -48,7 +48,7 @@ func (*serveCmd) Run(a *app) error {
 	defer background(context.Background(), h.run)()
 	options := httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
-		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.store.Ping(ctx)) },
+		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,

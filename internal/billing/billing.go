@@ -4,6 +4,8 @@ package billing
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"maps"
@@ -111,6 +113,10 @@ type Billing struct {
 	// useEntitlements is set unless Stripe says that the account has no
 	// features of its own Entitlements.
 	useEntitlements atomic.Bool
+	polled          atomic.Bool // the list of events was asked for since the start
+
+	// steps is held while progress is read, advanced and kept.
+	steps sync.Mutex
 
 	mu       sync.Mutex
 	catalog  map[string]stagedoor.CatalogItem // replaced whole, never changed
@@ -145,8 +151,20 @@ func New(ctx context.Context, o Options) (*Billing, error) {
 	for _, item := range items {
 		b.catalog[item.ID] = item
 	}
-	b.progress, err = o.Store.Progress(ctx)
-	return b, err
+	if b.progress, err = o.Store.Progress(ctx); err != nil {
+		return nil, err
+	}
+	if key := fingerprint(o.Key); key != b.progress.Key {
+		// Another account or mode, perhaps: what is known is compared at once.
+		b.progress.Key, b.progress.FullAt = key, time.Time{}
+	}
+	return b, nil
+}
+
+// fingerprint tells one key from another without being one: 63 bits of a hash.
+func fingerprint(key stagedoor.Secret) int64 {
+	sum := sha256.Sum256([]byte("stagedoor progress " + key.Reveal()))
+	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
 
 // Receive takes one delivery to /webhooks/stripe. When it returns nil the
@@ -181,7 +199,8 @@ func (b *Billing) take(ctx context.Context, event stagedoor.BillingEvent) error 
 	if strings.HasPrefix(event.Type, "entitlements.") {
 		b.useEntitlements.Store(true)
 	}
-	if len(event.Objects) > 0 {
+	for _, object := range event.Objects {
+		b.doubt(object)
 		b.poke()
 	}
 	return nil
@@ -207,7 +226,7 @@ func (b *Billing) items() map[string]stagedoor.CatalogItem {
 func (b *Billing) learn(ctx context.Context, items []stagedoor.CatalogItem) (changed bool, err error) {
 	for _, item := range items {
 		known, ok := b.items()[item.ID]
-		if ok && sameItem(known, item) && item.AskedAt.Sub(known.AskedAt) < SoftLimit/2 {
+		if ok && known.DirtySince.IsZero() && sameItem(known, item) && item.AskedAt.Sub(known.AskedAt) < SoftLimit/2 {
 			continue // seen a moment ago with every subscription to it
 		}
 		written, err := b.Store.SaveCatalogItem(ctx, item)
@@ -218,13 +237,34 @@ func (b *Billing) learn(ctx context.Context, items []stagedoor.CatalogItem) (cha
 			continue
 		}
 		changed = changed || !ok || !sameItem(known, item)
-		b.mu.Lock()
-		next := maps.Clone(b.catalog)
-		next[item.ID] = item
-		b.catalog = next
-		b.mu.Unlock()
+		b.replace(item)
 	}
 	return changed, nil
+}
+
+// replace puts an item into the catalog unless a newer one is there.
+func (b *Billing) replace(item stagedoor.CatalogItem) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if known, ok := b.catalog[item.ID]; ok && known.AskedAt.After(item.AskedAt) && !known.AskedAt.After(b.Now()) {
+		return
+	}
+	next := maps.Clone(b.catalog)
+	next[item.ID] = item
+	b.catalog = next
+}
+
+// doubt notes since when a price or product may have changed.
+func (b *Billing) doubt(object string) {
+	_, id, ok := strings.Cut(object, "/")
+	if !ok {
+		id = object
+	}
+	item, known := b.items()[id]
+	if known && item.DirtySince.IsZero() {
+		item.DirtySince = b.Now()
+		b.replace(item)
+	}
 }
 
 // Status is how billing stands, for operators.

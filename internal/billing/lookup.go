@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -130,14 +131,40 @@ func (b *Billing) judge(now time.Time, facts stagedoor.Customer, via string) cus
 		return c
 	}
 	entitlements := facts.Entitlements
-	old := now.Sub(b.chained(facts.EntitlementsAt, facts.DirtySince)) >= HardLimit
+	read := facts.EntitlementsAt
+	if !facts.EntitlementsKept {
+		read = b.chained(read, facts.DirtySince)
+	}
+	old := now.Sub(read) >= HardLimit
 	if old {
 		entitlements = nil
 	}
-	c.result = b.Rules.Features(now, facts.Subscriptions, b.items(), entitlements)
+	c.result = b.Rules.Features(now, facts.Subscriptions, b.believed(now, facts.Subscriptions), entitlements)
 	c.unread = c.result.Counts && b.useEntitlements.Load() && old
 	c.result.Until = earliest(c.result.Until, c.confirmedAt.Add(HardLimit))
 	return c
+}
+
+// believed is the catalog without those prices and products of the
+// subscriptions that Stripe has not confirmed for too long: they are not known.
+func (b *Billing) believed(now time.Time, subscriptions []stagedoor.Subscription) map[string]stagedoor.CatalogItem {
+	catalog := b.items()
+	copied := false
+	for _, s := range subscriptions {
+		for _, i := range s.Items {
+			for _, id := range []string{i.Price, i.Product} {
+				item, ok := catalog[id]
+				if !ok || now.Sub(b.chained(item.AskedAt, item.DirtySince)) < HardLimit {
+					continue
+				}
+				if !copied {
+					catalog, copied = maps.Clone(catalog), true
+				}
+				delete(catalog, id)
+			}
+		}
+	}
+	return catalog
 }
 
 // confirmedAt is when Stripe last confirmed a customer's facts: when it was
@@ -204,7 +231,7 @@ func (v view) entitlement() stagedoor.Entitlement {
 func (b *Billing) worthWaiting(v view) []string {
 	wanted := slices.Clone(v.claimed)
 	for _, c := range v.customers {
-		if c.expired || c.unread || (c.facts.Missing && v.now.Sub(c.facts.AskedAt) >= absence) {
+		if c.expired || (c.facts.Missing && v.now.Sub(c.facts.AskedAt) >= absence) {
 			wanted = append(wanted, c.facts.ID)
 		}
 	}
@@ -242,7 +269,7 @@ func (b *Billing) fetch(ctx context.Context, objects []string) bool {
 				// Not the caller's context: others may be waiting too.
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinPatience)
 				defer cancel()
-				changed, err := b.refresh(ctx, object)
+				changed, err := b.refreshSafely(ctx, object)
 				b.keep(b.absent, object)
 				if err != nil && !errors.Is(err, errBreakerOpen) {
 					b.Log.Warn("billing: a caller waited for Stripe in vain", "object", object, "err", err)

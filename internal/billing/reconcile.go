@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v86"
@@ -22,23 +23,42 @@ const (
 	//
 	// SPEC: docs.stripe.com/api/events: 30 days.
 	eventsKept = 29 * 24 * time.Hour
-	// fullEvery is how often everything is compared.
-	fullEvery = 24 * time.Hour
+	// fullEvery is how often everything is compared: before what nothing else
+	// confirms reaches the hard limit.
+	fullEvery = 22 * time.Hour
+	// compareEvery is how often it is looked whether that is due.
+	compareEvery = time.Second
 	// pollRetry is the pause after a poll that failed.
 	pollRetry = 20 * time.Second
 )
 
-// follow reads the list of events at the start and every two minutes, and
-// compares everything once a day and whenever events may have been missed.
+// follow reads the list of events at the start and every two minutes.
 func (b *Billing) follow(ctx context.Context) {
-	for ctx.Err() == nil {
-		wait := pollEvery
-		if err := b.catchUp(ctx); err != nil && ctx.Err() == nil {
-			b.Log.Warn("billing: Stripe's list of events could not be read", "err", err)
-			wait = pollRetry
+	b.repeat(ctx, pollEvery, func() error {
+		if err := b.catchUp(ctx); err != nil {
+			return fmt.Errorf("Stripe's list of events could not be read: %w", err)
 		}
-		if err := b.compareIfDue(ctx); err != nil && ctx.Err() == nil {
-			b.Log.Warn("billing: Stripe's subscriptions could not be compared", "err", err)
+		return nil
+	})
+}
+
+// watch compares everything once a day and whenever events may have been
+// missed, beside follow: on a large account it takes longer than a poll may wait.
+func (b *Billing) watch(ctx context.Context) {
+	b.repeat(ctx, compareEvery, func() error {
+		if err := b.compareIfDue(ctx); err != nil {
+			return fmt.Errorf("Stripe's subscriptions could not be compared: %w", err)
+		}
+		return nil
+	})
+}
+
+// repeat does something at once and every so often, sooner after a failure.
+func (b *Billing) repeat(ctx context.Context, every time.Duration, do func() error) {
+	for ctx.Err() == nil {
+		wait := every
+		if err := do(); err != nil && ctx.Err() == nil {
+			b.Log.Warn("billing: " + err.Error())
 			wait = pollRetry
 		}
 		timer := time.NewTimer(wait)
@@ -51,31 +71,49 @@ func (b *Billing) follow(ctx context.Context) {
 }
 
 // catchUp takes every event since the last time. A gap that Stripe's list no
-// longer covers begins a new chain, on which older facts cannot stand.
+// longer covers begins a new chain, on which older facts cannot stand; so does
+// a clock that was set back, since times kept before are to come.
 func (b *Billing) catchUp(ctx context.Context) error {
 	b.mu.Lock()
 	progress := b.progress
 	b.mu.Unlock()
 	began := b.Now()
-	if progress.ChainStart.IsZero() || began.Sub(progress.ConfirmedAt) > eventsKept {
+	if progress.ChainStart.IsZero() || began.Sub(progress.ConfirmedAt) > eventsKept || ahead(progress, began) {
 		progress.ChainStart, progress.FullAt = began, time.Time{}
 		progress.ConfirmedAt = began
 	}
+	defer b.polled.Store(true)
 	err := b.ask.events(ctx, progress.ConfirmedAt.Add(-overlap), func(e stagedoor.BillingEvent) error { return b.take(ctx, e) })
 	if err != nil {
 		return err
 	}
-	progress.ConfirmedAt = began
-	return b.advance(ctx, progress)
+	return b.advance(ctx, func(p *stagedoor.BillingProgress) {
+		if !p.ChainStart.Equal(progress.ChainStart) {
+			p.ChainStart, p.FullAt = progress.ChainStart, time.Time{}
+		}
+		p.ConfirmedAt = began
+	})
 }
 
-// advance keeps how far Stripe has been followed.
-func (b *Billing) advance(ctx context.Context, progress stagedoor.BillingProgress) error {
-	if err := b.Store.SaveProgress(ctx, progress); err != nil {
+// ahead reports whether the clock was set back since progress was kept.
+func ahead(p stagedoor.BillingProgress, now time.Time) bool {
+	latest := now.Add(time.Minute) // clocks are adjusted by seconds all the time
+	return p.ChainStart.After(latest) || p.ConfirmedAt.After(latest) || p.FullAt.After(latest)
+}
+
+// advance changes how far Stripe has been followed, and keeps it.
+func (b *Billing) advance(ctx context.Context, change func(*stagedoor.BillingProgress)) error {
+	b.steps.Lock()
+	defer b.steps.Unlock()
+	b.mu.Lock()
+	next := b.progress
+	b.mu.Unlock()
+	change(&next)
+	if err := b.Store.SaveProgress(ctx, next); err != nil {
 		return err
 	}
 	b.mu.Lock()
-	b.progress = progress
+	b.progress = next
 	b.mu.Unlock()
 	return nil
 }
@@ -86,7 +124,11 @@ func (b *Billing) compareIfDue(ctx context.Context) error {
 	b.mu.Lock()
 	last := b.progress.FullAt
 	b.mu.Unlock()
-	if !last.IsZero() && b.Now().Sub(last) < fullEvery {
+	since := b.Now().Sub(last)
+	if !b.polled.Load() {
+		return nil // the events come first, so that nothing falls between
+	}
+	if !last.IsZero() && since < fullEvery && since > -time.Minute {
 		return nil
 	}
 	_, err := b.compare(ctx, func(string, int) {})
@@ -164,11 +206,26 @@ func (b *Billing) compare(ctx context.Context, progress func(doing string, seen 
 		}
 		b.poke()
 	}
-	b.mu.Lock()
-	next := b.progress
-	b.mu.Unlock()
-	next.FullAt = began
-	return sum, b.advance(ctx, next)
+	if err := b.reread(ctx); err != nil {
+		return sum, err
+	}
+	return sum, b.advance(ctx, func(p *stagedoor.BillingProgress) { p.FullAt = began })
+}
+
+// reread has every product asked for again: only events tell of a changed one,
+// and they can be missed.
+func (b *Billing) reread(ctx context.Context) error {
+	var products []string
+	for id, item := range b.items() {
+		if strings.HasPrefix(id, "prod_") && b.Now().Sub(item.AskedAt) > SoftLimit {
+			products = append(products, id)
+		}
+	}
+	if len(products) == 0 {
+		return nil
+	}
+	defer b.poke()
+	return b.Store.TouchDue(ctx, b.Now(), products...)
 }
 
 // running sums up a known customer as the list of all subscriptions does:
@@ -289,6 +346,7 @@ func (b *Billing) listSessions(ctx context.Context, sum *Summary, progress func(
 			if err := b.Store.MarkDirty(ctx, b.Now(), customer); err != nil {
 				return err
 			}
+			b.poke()
 		}
 	}
 	return nil

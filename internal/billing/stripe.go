@@ -2,10 +2,10 @@ package billing
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/stripe/stripe-go/v86"
@@ -19,8 +19,12 @@ const featuresKey = "features"
 // userKey is the metadata entry of a customer that names a principal.
 const userKey = "user_id"
 
-// pageSize is Stripe's largest.
-const pageSize = 100
+// pageSize is Stripe's largest; maxItems is far above the twenty that a
+// subscription has at most.
+const (
+	pageSize = 100
+	maxItems = 200
+)
 
 // errNothing means that Stripe knows no such object: an answer, not a failure.
 var errNothing = errors.New("Stripe knows no such object")
@@ -54,10 +58,14 @@ func newAsker(key stagedoor.Secret, apiURL string, transport http.RoundTripper, 
 func classify(err error) error {
 	var refused *stripe.Error
 	if !errors.As(err, &refused) {
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			return failed.Err // without the address, which is long
+		}
 		return err
 	}
-	if refused.HTTPStatusCode == http.StatusNotFound || refused.Code == stripe.ErrorCodeResourceMissing {
-		return errNothing
+	if refused.Code == stripe.ErrorCodeResourceMissing {
+		return errNothing // any other 404 is of an address, not of an object
 	}
 	return &refusal{status: refused.HTTPStatusCode, code: string(refused.Code)}
 }
@@ -117,6 +125,7 @@ func (a *asker) customer(ctx context.Context, id string, known stagedoor.Custome
 		// A key without the right to read them, or an account without the
 		// feature: what was read before ages, the rest goes on.
 		result.customer.Entitlements, result.customer.EntitlementsAt = known.Entitlements, known.EntitlementsAt
+		result.customer.EntitlementsKept = true
 	default:
 		return answer{}, second.err
 	}
@@ -133,14 +142,15 @@ func (a *asker) subscriptions(ctx context.Context, customer string) (answer, err
 	params.Limit = stripe.Int64(pageSize)
 	params.AddExpand("data.customer")
 	var result answer
-	found := false
+	found, seen := false, map[string]bool{}
 	for s, err := range a.stripe.V1Subscriptions.List(ctx, params).All(ctx) {
 		if err != nil {
 			return answer{}, classify(err)
 		}
-		if s.Customer == nil || s.Customer.ID != customer || s.ID == "" || s.Status == "" {
-			return answer{}, errGarbage
+		if s.Customer == nil || s.Customer.ID != customer || s.ID == "" || s.Status == "" || seen[s.ID] {
+			return answer{}, errGarbage // a list that repeats itself would never end
 		}
+		seen[s.ID] = true
 		converted, prices, err := a.convert(ctx, s)
 		if err != nil {
 			return answer{}, err
@@ -185,6 +195,9 @@ func (a *asker) convert(ctx context.Context, s *stripe.Subscription) (stagedoor.
 	}
 	var prices []stagedoor.CatalogItem
 	for _, i := range items {
+		if i == nil {
+			return out, nil, errGarbage
+		}
 		item := stagedoor.SubscriptionItem{PeriodStart: unix(i.CurrentPeriodStart), PeriodEnd: unix(i.CurrentPeriodEnd)}
 		price := stagedoor.CatalogItem{AskedAt: a.now()}
 		// A legacy plan stands beside its price, under the same id, or alone.
@@ -217,8 +230,11 @@ func (a *asker) items(ctx context.Context, s *stripe.Subscription) ([]*stripe.Su
 	params.Limit = stripe.Int64(pageSize)
 	var all []*stripe.SubscriptionItem
 	for item, err := range a.stripe.V1SubscriptionItems.List(ctx, params).All(ctx) {
+		if err = classify(err); errors.Is(err, errNothing) || (err == nil && len(all) >= maxItems) {
+			return nil, errGarbage // the subscription is there: that its items are not says nothing of the customer
+		}
 		if err != nil {
-			return nil, classify(err)
+			return nil, err
 		}
 		all = append(all, item)
 	}
@@ -289,107 +305,4 @@ func (a *asker) entitlements(ctx context.Context, customer string) ([]stagedoor.
 		}
 	}
 	return keys, nil
-}
-
-// hasEntitlements asks whether the account uses Stripe's Entitlements at all.
-// Errors: one that is forbidden when the key may not read them.
-func (a *asker) hasEntitlements(ctx context.Context) (bool, error) {
-	params := &stripe.EntitlementsFeatureListParams{}
-	params.Limit = stripe.Int64(1)
-	for _, err := range a.stripe.V1EntitlementsFeatures.List(ctx, params).All(ctx) {
-		if err = classify(err); errors.Is(err, errNothing) {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	return false, nil
-}
-
-// customerOf asks whose a subscription is. Errors: errNothing.
-func (a *asker) customerOf(ctx context.Context, subscription string) (string, error) {
-	s, err := a.stripe.V1Subscriptions.Retrieve(ctx, subscription, nil)
-	switch {
-	case err != nil:
-		return "", classify(err)
-	case s.ID != subscription:
-		return "", errGarbage
-	case s.Customer == nil || s.Customer.ID == "":
-		return "", errNothing
-	}
-	return s.Customer.ID, nil
-}
-
-// catalogItem asks for a price or a product; one that is gone names no feature.
-func (a *asker) catalogItem(ctx context.Context, kind, id string) (stagedoor.CatalogItem, error) {
-	item := stagedoor.CatalogItem{ID: id, AskedAt: a.now()}
-	var metadata map[string]string
-	var got string
-	var err error
-	if kind == "price" {
-		var p *stripe.Price
-		if p, err = a.stripe.V1Prices.Retrieve(ctx, id, nil); err == nil {
-			got, metadata = p.ID, p.Metadata
-		}
-	} else {
-		var p *stripe.Product
-		if p, err = a.stripe.V1Products.Retrieve(ctx, id, nil); err == nil {
-			got, metadata = p.ID, p.Metadata
-		}
-	}
-	switch err = classify(err); {
-	case errors.Is(err, errNothing):
-		return item, nil
-	case err != nil:
-		return item, err
-	case got != id:
-		return item, errGarbage
-	}
-	return named(id, metadata, item), nil
-}
-
-// session asks which link a Checkout session proves. Errors: errNothing.
-func (a *asker) session(ctx context.Context, id string) (stagedoor.Link, string, error) {
-	s, err := a.stripe.V1CheckoutSessions.Retrieve(ctx, id, nil)
-	if err != nil {
-		return stagedoor.Link{}, "", classify(err)
-	}
-	link, customer := linkOf(s)
-	return link, customer, nil
-}
-
-// linkOf is what a completed Checkout session proves.
-func linkOf(s *stripe.CheckoutSession) (stagedoor.Link, string) {
-	if s.Customer == nil || !validID(s.Customer.ID) || s.Status != stripe.CheckoutSessionStatusComplete {
-		return stagedoor.Link{}, ""
-	}
-	if !validReference(s.ClientReferenceID) {
-		return stagedoor.Link{}, s.Customer.ID
-	}
-	return stagedoor.Link{Reference: s.ClientReferenceID, Customer: s.Customer.ID, Source: "checkout"}, s.Customer.ID
-}
-
-// events lists the hints since a time, newest first, page by page.
-func (a *asker) events(ctx context.Context, since time.Time, each func(stagedoor.BillingEvent) error) error {
-	params := &stripe.EventListParams{CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}, Types: stripe.StringSlice(listened())}
-	params.Limit = stripe.Int64(pageSize)
-	for e, err := range a.stripe.V1Events.List(ctx, params).All(ctx) {
-		if err != nil {
-			return classify(err)
-		}
-		if e.ID == "" || e.Data == nil {
-			return errGarbage
-		}
-		var object affected
-		if json.Unmarshal(e.Data.Raw, &object) != nil {
-			return errGarbage
-		}
-		event := stagedoor.BillingEvent{ID: e.ID, Type: string(e.Type), Created: unix(e.Created)}
-		if e.Account == "" {
-			event.Objects, event.Link = hints(event.Type, object)
-		}
-		if err := each(event); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -124,7 +124,8 @@ func answersAPI(path string, status int, body []byte) bool {
 	case status != http.StatusOK:
 		return answer.Error != nil
 	case isList(path):
-		return answer.Object == "list" && answer.Data != nil && answer.HasMore != nil && !(*answer.HasMore && len(*answer.Data) == 0)
+		return answer.Object == "list" && answer.Data != nil && answer.HasMore != nil && !(*answer.HasMore && len(*answer.Data) == 0) &&
+			!slices.ContainsFunc(*answer.Data, func(member json.RawMessage) bool { return string(member) == "null" })
 	}
 	return answer.Object != ""
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ const (
 	echoAfter = 30 * time.Second
 	// Waits after failures.
 	retryFirst, retryMost = time.Second, time.Minute
+	// objectPatience bounds the work on one object, however many pages it has.
+	objectPatience = time.Minute
 	// idle bounds how long the queue is not looked at.
 	idle = 10 * time.Second
 )
@@ -35,6 +38,7 @@ func (b *Billing) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	group.Go(func() { b.Work(ctx) })
 	group.Go(func() { b.follow(ctx) })
+	group.Go(func() { b.watch(ctx) })
 	group.Wait()
 }
 
@@ -100,7 +104,7 @@ func (b *Billing) rest(ctx context.Context, wait time.Duration) {
 
 // process asks for one object and settles or postpones it.
 func (b *Billing) process(ctx context.Context, p stagedoor.Pending) {
-	changed, err := b.refresh(ctx, p.Object)
+	changed, err := b.refreshSafely(ctx, p.Object)
 	if ctx.Err() != nil {
 		return // asked for again at the next start
 	}
@@ -122,6 +126,20 @@ func (b *Billing) process(ctx context.Context, p stagedoor.Pending) {
 	if err != nil && ctx.Err() == nil {
 		b.Log.Error("billing: the queue cannot be written", "object", p.Object, "err", err)
 	}
+}
+
+// refreshSafely is refresh within a time, and for whatever Stripe answers: what
+// makes one object fail must not end the door, and with it every other.
+func (b *Billing) refreshSafely(ctx context.Context, object string) (changed bool, err error) {
+	inTime, cancel := context.WithTimeout(ctx, objectPatience)
+	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil {
+			b.Log.Error("billing: a bug", "object", object, "cause", cause, "stack", string(debug.Stack()))
+			changed, err = false, errGarbage
+		}
+	}()
+	return b.refresh(inTime, object)
 }
 
 // refresh asks Stripe for one object and keeps the answer; changed reports
@@ -236,13 +254,15 @@ func (b *Billing) refreshCustomer(ctx context.Context, id string) (bool, error) 
 }
 
 // learnProducts asks for the products that a customer's subscriptions name
-// and that are not known, side by side. What Stripe does not answer now is
+// and that are not known, or not confirmed of late, side by side. What Stripe does not answer now is
 // queued: until then these products name no feature. It returns how many were learnt.
 func (b *Billing) learnProducts(ctx context.Context, c stagedoor.Customer) int {
 	var unknown []string
 	for _, s := range c.Subscriptions {
 		for _, item := range s.Items {
-			if _, ok := b.items()[item.Product]; !ok && item.Product != "" && !slices.Contains(unknown, item.Product) {
+			known, ok := b.items()[item.Product]
+			fresh := ok && b.Now().Sub(b.chained(known.AskedAt, known.DirtySince)) < SoftLimit
+			if !fresh && item.Product != "" && !slices.Contains(unknown, item.Product) {
 				unknown = append(unknown, item.Product)
 			}
 		}

@@ -88,10 +88,11 @@ func (l *loader) directory(name string) string {
 	return dir
 }
 
-// within reports whether the file is in the directory, as far as names tell.
+// within reports whether the file is in the directory, as far as names tell;
+// no file is in one without a name.
 func within(dir, file string) bool {
 	absolute, err := filepath.Abs(file)
-	if err != nil || dir == "" {
+	if err != nil {
 		return false
 	}
 	relative, err := filepath.Rel(dir, absolute)

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -59,7 +60,9 @@ func TestNoWarningWithoutReason(t *testing.T) {
 	if err := os.WriteFile(copied, []byte("FLY_APP_NAME=door\nRAILWAY_VOLUME_MOUNT_PATH=/data\nSTATE_DIRECTORY=/data\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, report := Load(Serve, append(environ(serving()), key), copied)
+	env := serving()
+	env["STRIPE_SECRET_KEY"] = strings.TrimPrefix(key, "STRIPE_SECRET_KEY=")
+	config, report := Load(Serve, environ(env), copied)
 	if report.Err() != nil || mentions(report.Warnings, "STRIPE_SECRET_KEY: ") || config.DatabasePath != databaseFile {
 		t.Errorf("an .env file copied from a platform is taken for it: %v, %+v", report.Err(), report.Warnings)
 	}

@@ -31,6 +31,9 @@ type Bans struct {
 	log     *slog.Logger
 	changed func(context.Context, []stagedoor.PrincipalKey)
 
+	// turn is held while the book is read or written, so that what was read
+	// before a change does not undo it.
+	turn    sync.Mutex
 	mu      sync.RWMutex
 	version int64
 	of      map[stagedoor.PrincipalKey][]stagedoor.Ban
@@ -49,6 +52,8 @@ func LoadBans(ctx context.Context, book BanBook, now func() time.Time, log *slog
 
 // reload reads the bans anew if they changed, and returns whose are new.
 func (b *Bans) reload(ctx context.Context) ([]stagedoor.PrincipalKey, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	version, err := b.book.BansVersion(ctx)
 	if err != nil {
 		return nil, err
@@ -126,12 +131,17 @@ func (b *Bans) List(key stagedoor.PrincipalKey) []stagedoor.Ban {
 // It gives the ban its ID and time. Errors are the book's; then nothing is in force.
 func (b *Bans) Add(ctx context.Context, ban stagedoor.Ban) (stagedoor.Ban, error) {
 	ban.ID, ban.CreatedAt = "ban_"+rand.Text()[:16], b.now()
-	if err := b.book.AddBan(ctx, ban); err != nil {
+	b.turn.Lock()
+	err := b.book.AddBan(ctx, ban)
+	if err == nil {
+		b.mu.Lock()
+		b.of[ban.Principal] = append(slices.Clone(b.of[ban.Principal]), ban)
+		b.mu.Unlock()
+	}
+	b.turn.Unlock()
+	if err != nil {
 		return stagedoor.Ban{}, err
 	}
-	b.mu.Lock()
-	b.of[ban.Principal] = append(slices.Clone(b.of[ban.Principal]), ban)
-	b.mu.Unlock()
 	b.log.Info("ban set", "id", ban.ID, "issuer", stagedoor.Printable(ban.Principal.Issuer), "subject", stagedoor.Printable(ban.Principal.Subject), "room", ban.Room, "until", ban.Until)
 	b.changed(ctx, []stagedoor.PrincipalKey{ban.Principal})
 	return ban, nil
@@ -139,6 +149,8 @@ func (b *Bans) Add(ctx context.Context, ban stagedoor.Ban) (stagedoor.Ban, error
 
 // Remove lifts a ban; false when there is none of that ID. Errors are the book's.
 func (b *Bans) Remove(ctx context.Context, id string) (stagedoor.Ban, bool, error) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	ban, ok, err := b.book.RemoveBan(ctx, id)
 	if err != nil || !ok {
 		return ban, ok, err

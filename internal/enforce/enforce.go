@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,7 +82,6 @@ type Enforcer struct {
 	group  sync.WaitGroup
 	jobs   map[target]*job
 	timers map[target]*time.Timer
-	passed time.Time // when the last pass ended
 }
 
 // target is one participant, whichever session of theirs.
@@ -194,6 +194,8 @@ func (e *Enforcer) check(t target, cause string, reported *stagedoor.Participant
 	}
 	next := &job{cause: cause, asked: e.Now(), reported: reported}
 	if running, ok := e.jobs[t]; ok {
+		// What was reported may be older than what the running job does.
+		next.reported = nil
 		running.again = next
 		return
 	}
@@ -243,7 +245,7 @@ var errNotHeld = errors.New("LiveKit reports other permissions than it was told"
 // settle decides about one participant and changes what differs. nil means
 // that LiveKit reports what was decided, or that there is nobody to decide about.
 func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
-	mint, ours, err := e.People.Mint(ctx, t.room, t.identity)
+	mint, ours, err := e.People.Mint(ctx, t.room, MintedIdentity(t.identity))
 	if err != nil || !ours {
 		return err
 	}
@@ -255,9 +257,13 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 		return fmt.Errorf("no principal is kept for a participant of ours")
 	}
 	decision, err := e.Decide(ctx, principal, t.room)
-	putOut := stagedoor.KindOf(err) == stagedoor.Banned || stagedoor.KindOf(err) == stagedoor.RoomForbidden
+	why := stagedoor.KindOf(err)
+	putOut := err != nil && (why == stagedoor.Banned || why == stagedoor.RoomForbidden)
 	if err != nil && !putOut {
 		return err
+	}
+	if MintedIdentity(t.identity) != t.identity {
+		putOut, why = true, stagedoor.IdentityNotAllowed
 	}
 	reported, present := j.reported, true
 	if reported == nil {
@@ -274,13 +280,25 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 	case !reported.Standard:
 		return nil // an agent or another service's, under an identity of ours
 	case putOut:
-		return e.remove(ctx, t, j, stagedoor.KindOf(err))
+		return e.remove(ctx, t, j, why)
 	}
 	e.remind(t, decision.Until)
 	if reported.Grants.Same(decision.Grants) {
 		return nil
 	}
 	return e.update(ctx, t, j, decision)
+}
+
+// MintedIdentity is the identity of the token that a participant came with.
+// LiveKit lets whoever holds a token come in once more beside themselves, as
+// "<identity>#<publish>", by a parameter of the address: such a copy has the
+// token's rights, and no ban or end of a plan would be looked up for its name.
+// The door hands out no identity with a '#' and lets no copy stay.
+//
+// SPEC: livekit-server pkg/service/utils.go, ValidateConnectRequest.
+func MintedIdentity(identity stagedoor.Identity) stagedoor.Identity {
+	minted, _, _ := strings.Cut(string(identity), "#")
+	return stagedoor.Identity(minted)
 }
 
 // update has LiveKit set the whole permission set.

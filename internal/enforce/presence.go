@@ -54,7 +54,6 @@ func (e *Enforcer) handle(ctx context.Context, event stagedoor.LiveKitEvent) err
 // pass asks LiveKit who is where, corrects what is kept of it, and decides
 // about everybody again.
 func (e *Enforcer) pass(ctx context.Context) error {
-	asked := e.Now()
 	rooms, err := e.Rooms.Rooms(ctx)
 	if err != nil {
 		return err
@@ -86,11 +85,6 @@ func (e *Enforcer) pass(ctx context.Context) error {
 	close(failed)
 	for each := range failed {
 		err = errors.Join(err, each)
-	}
-	if err == nil {
-		e.mu.Lock()
-		e.passed = asked
-		e.mu.Unlock()
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -119,6 +120,13 @@ func TestDemoSaysWhoPaysNow(t *testing.T) {
 		if plans, paying := pays(h); plans != true || !slices.Equal(paying, []any{status == "active", false}) {
 			t.Errorf("%s: plans %v, paying %v", status, plans, paying)
 		}
+	}
+	// Requests come at once: what they share is not written to.
+	shared := &Demo{Plans: o, Callers: []DemoCaller{{ID: "alice", Pays: true}}}
+	o.plans[0].Status = "canceled"
+	shared.config(httptest.NewRecorder(), nil)
+	if !shared.Callers[0].Pays {
+		t.Error("an answer changed the callers of all answers")
 	}
 	// With a Stripe of the operator's own nothing can be bought here.
 	own := newDemo(nil)

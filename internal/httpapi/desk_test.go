@@ -60,6 +60,17 @@ func TestRoomInAQueryIsNormalized(t *testing.T) {
 	}
 }
 
+// Whoever may enter one room again is still kept out of all others.
+func TestLiftingARoomsBanLeavesTheOthers(t *testing.T) {
+	h, d := newDesk(nil)
+	ann := stagedoor.PrincipalKey{Issuer: "i", Subject: "ann"}
+	d.bans = []stagedoor.Ban{{ID: "1", Principal: ann}, {ID: "2", Principal: ann, Room: "red"}, {ID: "3", Principal: ann, Room: "blue"}}
+	bodyOf(t, h.ask(t, "DELETE", "/api/bans?user=ann&room=red", "", nil))
+	if len(d.bans) != 2 || d.bans[0].ID != "1" || d.bans[1].ID != "3" {
+		t.Errorf("%+v", d.bans)
+	}
+}
+
 // One that no answer can hold would hide all others.
 func TestBanWithoutAnEndThatCanBeShown(t *testing.T) {
 	h, d := newDesk(nil)
@@ -191,5 +202,20 @@ func TestSyncDoesNotFlood(t *testing.T) {
 	}
 	if !strings.Contains(h.log.String(), "Stripe is away") {
 		t.Errorf("the log does not say why: %s", h.log)
+	}
+}
+
+// Ten are answered alike, whatever is wrong with them; the budget is everybody's.
+func TestEleventhGuessIsTooMany(t *testing.T) {
+	h, _ := newDesk(func(m *Admin) { m.Token = stagedoor.NewSecret(adminSecret) })
+	guesses := []string{"", "Bearer ", "Basic x", "Bearer x", "Bearer " + adminSecret[1:]}
+	for i := range 11 {
+		want := http.StatusUnauthorized
+		if i == 10 {
+			want = http.StatusTooManyRequests
+		}
+		if resp := h.ask(t, "GET", "/api/bans", "", map[string]string{"Authorization": guesses[i%len(guesses)]}); resp.StatusCode != want {
+			t.Errorf("guess %d: %d", i+1, resp.StatusCode)
+		}
 	}
 }

@@ -72,7 +72,7 @@ func TestTwoProofsAreRefused(t *testing.T) {
 func TestHugeEventsAreRefused(t *testing.T) {
 	k := &taker{}
 	h := newHarness(func(o *Options) { o.StripeEvent = k.take })
-	for _, size := range []int{maxEventBytes, maxEventBytes + 1} {
+	for _, size := range []int{1 << 20, 1<<20 + 1} {
 		for _, length := range []int64{int64(size), -1} {
 			k.body = nil
 			req := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", bytes.NewReader(make([]byte, size)))
@@ -81,7 +81,7 @@ func TestHugeEventsAreRefused(t *testing.T) {
 			rec := httptest.NewRecorder()
 			h.api.ServeHTTP(rec, req)
 			want := http.StatusOK
-			if size > maxEventBytes {
+			if size > 1<<20 {
 				want = http.StatusRequestEntityTooLarge
 			}
 			if rec.Code != want || len(k.body) != map[int]int{200: size}[rec.Code] {
@@ -114,4 +114,27 @@ func TestEventCannotSteerATerminal(t *testing.T) {
 			t.Errorf("the log has %q: %.300s", bad, h.log)
 		}
 	}
+}
+
+// A body that is announced as too large is not waited for.
+func TestAnnouncedHugeEventIsNotRead(t *testing.T) {
+	k := &taker{}
+	h := newHarness(func(o *Options) { o.StripeEvent = k.take })
+	body := &counted{}
+	req := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", body)
+	req.ContentLength = 1<<20 + 1
+	req.Header.Set("Stripe-Signature", "x")
+	resp := serve(h, req)
+	mustRefuse(t, resp, http.StatusRequestEntityTooLarge, "body_too_large")
+	if body.reads != 0 || resp.Header.Get("Connection") != "close" {
+		t.Errorf("%d reads, Connection %q", body.reads, resp.Header.Get("Connection"))
+	}
+}
+
+// counted is a body without end.
+type counted struct{ reads int }
+
+func (c *counted) Read(p []byte) (int, error) {
+	c.reads++
+	return len(p), nil
 }

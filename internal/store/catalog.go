@@ -45,7 +45,7 @@ func (s *Store) SaveCatalogItem(ctx context.Context, i stagedoor.CatalogItem) (w
 	err = s.write(ctx, retold, doing, func(t tx) error {
 		kept, err := t.exec(`INSERT INTO catalog (id, features, malformed, asked_at_ns) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (id) DO UPDATE SET features = excluded.features, malformed = excluded.malformed, asked_at_ns = excluded.asked_at_ns
-			WHERE excluded.asked_at_ns > catalog.asked_at_ns`, i.ID, string(features), i.Malformed, nanos(i.AskedAt))
+			WHERE excluded.asked_at_ns > catalog.asked_at_ns OR catalog.asked_at_ns > $5`, i.ID, string(features), i.Malformed, nanos(i.AskedAt), nanos(s.Now().Add(clockSlack)))
 		written = kept > 0
 		return err
 	})
@@ -67,14 +67,15 @@ func (s *Store) Progress(ctx context.Context) (stagedoor.BillingProgress, error)
 		ChainStart:  fromNanos(values["chain_start_ns"]),
 		ConfirmedAt: fromNanos(values["confirmed_at_ns"]),
 		FullAt:      fromNanos(values["full_at_ns"]),
+		Key:         values["stripe_key"],
 	}, wrap("read the progress", err)
 }
 
 // SaveProgress keeps how far Stripe's events have been followed.
 func (s *Store) SaveProgress(ctx context.Context, p stagedoor.BillingProgress) error {
 	return s.write(ctx, retold, "keep the progress", func(t tx) error {
-		for key, value := range map[string]int64{"chain_start_ns": nanos(p.ChainStart), "confirmed_at_ns": nanos(p.ConfirmedAt), "full_at_ns": nanos(p.FullAt)} {
-			if _, err := t.exec("UPDATE meta SET value = $2 WHERE key = $1", key, value); err != nil {
+		for key, value := range map[string]int64{"chain_start_ns": nanos(p.ChainStart), "confirmed_at_ns": nanos(p.ConfirmedAt), "full_at_ns": nanos(p.FullAt), "stripe_key": p.Key} {
+			if _, err := t.exec("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value); err != nil {
 				return err
 			}
 		}

@@ -27,7 +27,7 @@ func (s *Store) SaveCustomer(ctx context.Context, c stagedoor.Customer) (written
 	err = s.write(ctx, retold, doing, func(t tx) error {
 		kept, err := t.exec(`INSERT INTO customers (customer, facts, reference, asked_at_ns) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (customer) DO UPDATE SET facts = excluded.facts, reference = excluded.reference, asked_at_ns = excluded.asked_at_ns
-			WHERE excluded.asked_at_ns > customers.asked_at_ns`, c.ID, string(facts), c.Reference, nanos(c.AskedAt))
+			WHERE excluded.asked_at_ns > customers.asked_at_ns OR customers.asked_at_ns > $5`, c.ID, string(facts), c.Reference, nanos(c.AskedAt), nanos(s.Now().Add(clockSlack)))
 		if err != nil || kept == 0 {
 			return err
 		}

@@ -75,12 +75,16 @@ func (s *Store) TouchDue(ctx context.Context, now time.Time, objects ...string) 
 	})
 }
 
+// farthestDue is beyond every pause there is: what is due later was put off
+// while the clock was wrong.
+const farthestDue = time.Hour
+
 // PendingDue returns up to limit objects that are due at now, the longest due
 // first, and when the next is due after now; zero when none is.
 func (s *Store) PendingDue(ctx context.Context, now time.Time, limit int) (due []stagedoor.Pending, next time.Time, err error) {
 	const doing = "read the queue"
-	err = s.reads.each(ctx, "SELECT object, generation, since, attempts FROM dirty WHERE due <= $1 ORDER BY due, object LIMIT $2",
-		[]any{millis(now), limit}, func(scan scan) error {
+	err = s.reads.each(ctx, "SELECT object, generation, since, attempts FROM dirty WHERE due <= $1 OR due > $2 ORDER BY due, object LIMIT $3",
+		[]any{millis(now), millis(now.Add(farthestDue)), limit}, func(scan scan) error {
 			var p stagedoor.Pending
 			var since int64
 			err := scan(&p.Object, &p.Generation, &since, &p.Attempts)

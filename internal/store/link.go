@@ -13,7 +13,7 @@ const (
 	// sourceMetadata is the source of links that a customer's metadata proves.
 	sourceMetadata = "metadata"
 	// maxLinks bounds how many links of one principal are looked at.
-	maxLinks = 100
+	maxLinks = 500
 )
 
 // AddLink keeps a link; added is false when it was kept before or names no

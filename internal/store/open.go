@@ -16,7 +16,7 @@ import (
 )
 
 // patience is how long a write waits for another process to finish its own.
-const patience = 5 * time.Second
+const patience = time.Second
 
 // mapped has readers look at the file in place: their own cache of it is void
 // after every write, and copying pages is most of what a read costs in a large

@@ -202,8 +202,14 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 	if err != nil {
 		return err
 	}
-	if age := m.At.Sub(kept.At); ok && kept.Principal == m.Principal && age < mintEvery {
+	age := m.At.Sub(kept.At)
+	if ok && kept.Principal == m.Principal && age < mintEvery {
 		return nil
+	}
+	if ok && kept.Principal != m.Principal {
+		if err := s.checkTaken(ctx, m, age); err != nil {
+			return err
+		}
 	}
 	return s.write(ctx, retold, "keep a mint", func(t tx) error {
 		_, err := t.exec(`INSERT INTO mints (room, identity, issuer, subject, minted_at) VALUES ($1, $2, $3, $4, $5)
@@ -211,6 +217,29 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 			string(m.Room), string(m.Identity), m.Principal.Issuer, m.Principal.Subject, millis(m.At))
 		return err
 	})
+}
+
+// identityKept is how long an identity in a room stays with the principal it
+// was last handed to: longer than any token lives.
+const identityKept = 25 * time.Hour
+
+// checkTaken refuses an identity that stands for another principal in the
+// room. Else whoever asked for a token last would decide over the other's
+// participant. Errors: IdentityNotAllowed.
+func (s *Store) checkTaken(ctx context.Context, m stagedoor.Mint, age time.Duration) error {
+	present, err := s.PresentIn(ctx, m.Room)
+	if err != nil {
+		return err
+	}
+	for _, p := range present {
+		if p.Identity == m.Identity {
+			age = 0
+		}
+	}
+	if age < identityKept {
+		return stagedoor.Refuse(stagedoor.IdentityNotAllowed, "the identity is somebody else's in this room")
+	}
+	return nil
 }
 
 // Mint returns whose a participant is; false when the door never handed out

@@ -222,10 +222,24 @@ func TestMints(t *testing.T) {
 	if got, _, _ := f.Mint(ctx, "r", "ann"); !got.At.Equal(later) {
 		t.Errorf("after an hour %+v", got)
 	}
+	// TestIdentityOfAnotherIsNotTakenOver: not while a token may live, nor while somebody is there with it.
 	mint.Principal = bob
+	refused := func(when string) {
+		t.Helper()
+		if err := f.Minted(ctx, mint); stagedoor.KindOf(err) != stagedoor.IdentityNotAllowed {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	refused("at once")
+	here := stagedoor.Participant{Room: "r", Identity: "ann", SID: "PA_1", JoinedAt: f.clock(), Standard: true}
+	f.must(f.Arrive(ctx, here))
+	f.pass(identityKept)
+	refused("while present")
+	f.must(f.Leave(ctx, here, f.clock()))
 	f.must(f.Minted(ctx, mint))
+	later = f.clock()
 	if got, _, _ := f.Mint(ctx, "r", "ann"); got.Principal != bob {
-		t.Errorf("another principal's token within the hour: %+v", got)
+		t.Errorf("when nothing of the other's is left: %+v", got)
 	}
 	for _, other := range []stagedoor.Mint{{Room: "r2", Identity: "ann"}, {Room: "r", Identity: "bob"}, {Room: "R", Identity: "ann"}} {
 		if _, ok, err := f.Mint(ctx, other.Room, other.Identity); ok || err != nil {
