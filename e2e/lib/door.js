@@ -32,15 +32,21 @@ export async function startDev(environment = {}) {
   };
 }
 
-/** Starts `stagedoor serve` on a free loopback port. It may not be ready yet: its keys come from elsewhere. */
+/**
+ * Starts `stagedoor serve` on free loopback ports, with a database of its own in the program's directory. It may not
+ * be ready yet: its keys come from elsewhere.
+ */
 export async function startServe(environment) {
-  const program = new Program(STAGEDOOR, ['serve'], { LISTEN_ADDR: '127.0.0.1:0', DRAIN_DELAY: '0s', LOG_FORMAT: 'json', ...environment });
+  const program = new Program(STAGEDOOR, ['serve'], {
+    LISTEN_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', DATABASE_URL: 'sqlite:door.db', DRAIN_DELAY: '0s', LOG_FORMAT: 'json', ...environment,
+  });
+  const [, admin] = await program.until(/"operators are served","address":"([^"]+)"/);
   const [, address] = await program.until(/"stagedoor is listening","address":"([^"]+)"/);
-  return { url: `http://${address}`, program, stop: () => program.stop() };
+  return { url: `http://${address}`, admin: `http://${admin}`, program, stop: () => program.stop() };
 }
 
-/** A LiveKit server on loopback with keys that the test holds: for asking as the operator. */
-export async function startLiveKit() {
+/** A LiveKit server on loopback with keys that the test holds: for asking as the operator. Its events go to `webhook`, if named. */
+export async function startLiveKit(webhook) {
   const [port, udp] = [await freePort(), await freePort()];
   const key = 'APIe2eOperator';
   const secret = 'e2e-only-9fGh2kLmN4pQrS6tUvW8xYz1-operator';
@@ -50,6 +56,7 @@ export async function startLiveKit() {
     `rtc: {tcp_port: 0, udp_port: ${udp}, node_ip: 127.0.0.1, use_external_ip: false, enable_loopback_candidate: true, interfaces: {includes: [lo]}, ips: {includes: [127.0.0.1/32]}}`,
     `keys: {${key}: ${secret}}`,
     'logging: {level: warn}',
+    ...(webhook ? [`webhook: {api_key: ${key}, urls: [${webhook}]}`] : []),
   ].join('\n');
   const program = new Program(LIVEKIT, [], { LIVEKIT_CONFIG: settings });
   const api = `http://127.0.0.1:${port}`;

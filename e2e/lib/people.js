@@ -61,6 +61,18 @@ export function mediaSent(page) {
   });
 }
 
+/** Collects the tokens that LiveKit hands to a page over its signalling socket. */
+export function watchRefresh(page) {
+  const tokens = [];
+  page.on('websocket', (socket) => {
+    socket.on('framereceived', ({ payload }) => {
+      const found = Buffer.from(payload).toString('latin1').match(/eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{43}/g);
+      if (found) tokens.push(...found);
+    });
+  });
+  return tokens;
+}
+
 /** Waits until frames arrive and go on arriving; gives how many there are in the end. */
 export async function expectMovingPicture(page) {
   await expect.poll(() => framesDecoded(page), { message: 'decoded frames' }).toBeGreaterThan(0);

@@ -53,11 +53,14 @@ export class Program {
       });
     }
     // A test run that fails half-way must leave neither a server nor a directory behind.
-    const kill = () => this.child.kill('SIGKILL');
     const tidy = () => rmSync(this.directory, { recursive: true, force: true });
-    process.once('exit', kill).once('exit', tidy);
+    const end = () => {
+      this.child.kill('SIGKILL');
+      tidy();
+    };
+    process.once('exit', end);
     void this.ended.then(() => {
-      process.off('exit', kill).off('exit', tidy);
+      process.off('exit', end);
       tidy();
     });
   }

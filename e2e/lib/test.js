@@ -4,6 +4,7 @@ import { test as base, expect } from '@playwright/test';
 import { startCustomer } from './customer.js';
 import { startDev, startLiveKit } from './door.js';
 import { newPerson } from './people.js';
+import { startStage } from './stage.js';
 
 export { expect };
 
@@ -40,6 +41,17 @@ export const test = base.extend({
   /** The door in front of that server, as LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET name it. */
   operated: [
     async ({ livekit }, use) => openWorld({ LIVEKIT_URL: livekit.url, LIVEKIT_API_KEY: livekit.key, LIVEKIT_API_SECRET: livekit.secret }, use),
+    { scope: 'worker' },
+  ],
+
+  /** `stagedoor serve` with a Stripe double and a LiveKit server of its own, which tell it what happens. */
+  stage: [
+    async ({}, use) => {
+      const stage = await startStage();
+      await stage.door.quiet();
+      await use(stage);
+      await stage.stop();
+    },
     { scope: 'worker' },
   ],
 

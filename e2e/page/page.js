@@ -2,8 +2,8 @@
 // demo room. What tests call is on window.customer.
 import * as LiveKit from '/livekit-client.mjs';
 
-const { Room, RoomEvent, TokenSource, createLocalVideoTrack } = LiveKit;
-const state = { room: null, seen: [], data: [], details: null };
+const { DisconnectReason, Room, RoomEvent, TokenSource, createLocalVideoTrack } = LiveKit;
+const state = { room: null, seen: [], data: [], details: null, log: [] };
 
 /** The details of a room, asked for in one of the two standard ways. */
 async function details(way, door, token, options) {
@@ -14,16 +14,34 @@ async function details(way, door, token, options) {
   return TokenSource.custom(livekitJoin(`${door}/api/join`, { getAuthToken: async () => token })).fetch(options);
 }
 
+/** Notes what happens, and when by this machine's clock. */
+function note(what, more) {
+  state.log.push({ what, at: Date.now(), ...more });
+}
+
+/** Notes everything that a change of rights brings about. */
+function watch(room) {
+  for (const name of ['Reconnecting', 'SignalReconnecting', 'Reconnected', 'MediaDevicesError']) room.on(RoomEvent[name], () => note(name));
+  room
+    .on(RoomEvent.ParticipantPermissionsChanged, (_, who) => who === room.localParticipant && note('permissions', { canPublish: who.permissions?.canPublish }))
+    .on(RoomEvent.LocalTrackPublished, () => note('published'))
+    .on(RoomEvent.LocalTrackUnpublished, () => note('unpublished'))
+    .on(RoomEvent.TrackUnpublished, (_, who) => note('ended', { who: who.identity }))
+    .on(RoomEvent.Disconnected, (reason) => note('disconnected', { reason: DisconnectReason[reason] }));
+}
+
 /** Enters a room with what a token source gave, and notes every track that comes in. */
 async function connect(given) {
   state.details = given;
   state.room = new Room();
+  watch(state.room);
   const video = document.getElementById('remote');
   state.room
     .on(RoomEvent.TrackPublished, (publication, who) => state.seen.push({ who: who.identity, source: publication.source }))
     .on(RoomEvent.DataReceived, (bytes, who) => state.data.push({ who: who?.identity, text: new TextDecoder().decode(bytes) }))
     .on(RoomEvent.TrackSubscribed, (track) => track.kind === 'video' && track.attach(video));
   await state.room.connect(given.serverUrl, given.participantToken);
+  note('connected');
   return own();
 }
 
@@ -64,6 +82,16 @@ async function publishPastTheClient() {
   return refusal(() => me.publishTrack(track));
 }
 
+/** Waits for something that was noted after the first `after` notes; gives null when it does not come in time. */
+async function noted(what, after, within) {
+  for (const end = Date.now() + within; Date.now() < end; ) {
+    const found = state.log.slice(after).find((each) => Object.entries(what).every(([name, value]) => each[name] === value));
+    if (found) return found;
+    await new Promise((done) => setTimeout(done, 5));
+  }
+  return null;
+}
+
 window.customer = {
   LiveKit,
   state,
@@ -73,6 +101,9 @@ window.customer = {
   others,
   refusal,
   publishPastTheClient,
+  noted,
+  leave: () => state.room.disconnect(),
+  reconnect: () => state.room.simulateScenario('full-reconnect'),
   camera: () => state.room.localParticipant.setCameraEnabled(true).then((publication) => ({ sid: publication?.trackSid, source: publication?.source })),
   send: (text) => state.room.localParticipant.publishData(new TextEncoder().encode(text), { reliable: true }),
 };

@@ -3,7 +3,7 @@
 import { decodeJwt } from 'jose';
 import { post } from '../lib/door.js';
 import { METHODS, operatorToken, participants, roomService } from '../lib/operator.js';
-import { expectMovingPicture } from '../lib/people.js';
+import { expectMovingPicture, watchRefresh } from '../lib/people.js';
 import { expect, test } from '../lib/test.js';
 
 // What would lift a participant above the others.
@@ -82,18 +82,6 @@ test('nobody raises their rights: RoomService refuses participants, with the doo
   expect(raised.status).toBe(200);
   await expect.poll(() => bob.evaluate(() => window.customer.own().canPublish)).toBe(true);
 });
-
-/** Collects the tokens that LiveKit hands to a page over its signalling socket. */
-function watchRefresh(page) {
-  const tokens = [];
-  page.on('websocket', (socket) => {
-    socket.on('framereceived', ({ payload }) => {
-      const found = Buffer.from(payload).toString('latin1').match(/eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{43}/g);
-      if (found) tokens.push(...found);
-    });
-  });
-  return tokens;
-}
 
 test('the server takes the door’s token as it is, and no other', async ({ operated, livekit, room }) => {
   const validate = (token) => fetch(`${livekit.api}/rtc/validate`, { headers: { Authorization: `Bearer ${token}` } });

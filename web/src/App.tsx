@@ -1,11 +1,11 @@
-import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { livekitJoin, type JoinDetails } from 'livekit-join';
 import { Mark } from './Icon';
-import { CUSTOM, NO_CONFIG, loadConfig, slug, type DemoConfig } from './lib/config';
+import { CUSTOM, NO_CONFIG, loadConfig, slug, withPlans, type DemoConfig } from './lib/config';
 import { stopAll, type Brought } from './lib/media';
-import { loadPlans, withPlans } from './lib/plans';
 import { joinProblem, type Problem } from './lib/problem';
 import { lobbyLink, readQuery } from './lib/query';
+import { usePlans } from './lib/usePlans';
 import { usePreview } from './lib/usePreview';
 import type { Fields } from './lobby/fields';
 import { Lobby } from './lobby/Lobby';
@@ -22,12 +22,16 @@ interface Visit {
 }
 
 export function App() {
-  const [config, setConfig] = useState<DemoConfig | null>(null);
+  const [loaded, setConfig] = useState<DemoConfig | null>(null);
   const [fields, setFields] = useState<Fields>({ caller: '', room: '', name: '', token: '' });
   const [joining, setJoining] = useState(false);
   const [visit, setVisit] = useState<Visit | null>(null);
   const [trouble, setTrouble] = useState<Problem | null>(null);
   const [status, setStatus] = useState('');
+  const hasPlans = loaded?.plans ?? false;
+  const plans = usePlans(hasPlans);
+  // Who pays is what their plans say now, in the lobby and during a call.
+  const config = useMemo(() => loaded && { ...loaded, callers: withPlans(loaded.callers, plans.list) }, [loaded, plans.list]);
   const preview = usePreview();
   const abort = useRef<AbortController | null>(null);
   const focusNext = useRef<'heading' | null>(null);
@@ -46,22 +50,6 @@ export function App() {
     const idle = setTimeout(() => void loadRoom(), 1200);
     return () => clearTimeout(idle);
   }, []);
-
-  // In the lobby, who pays is what their plans say now.
-  const hasPlans = config?.plans ?? false;
-  const inRoom = visit !== null;
-  useEffect(() => {
-    if (!hasPlans || inRoom) return;
-    let over = false;
-    const look = () =>
-      void loadPlans().then((plans) => !over && setConfig((old) => old && { ...old, callers: withPlans(old.callers, plans) }), () => {});
-    look();
-    const timer = setInterval(look, 3000);
-    return () => {
-      over = true;
-      clearInterval(timer);
-    };
-  }, [hasPlans, inRoom]);
 
   const change = useCallback((next: Partial<Fields>) => setFields((old) => ({ ...old, ...next })), []);
 
@@ -124,7 +112,7 @@ export function App() {
         <Suspense fallback={<p className="loading">Opening the room…</p>}>
           <RoomScreen
             {...visit}
-            plans={config?.plans ?? false}
+            plans={hasPlans ? plans : undefined}
             payer={payer}
             watcher={watcher}
             onLeave={leave}

@@ -1,9 +1,13 @@
+import { planWords, type Plan, type PlanStatus } from './plans';
+
 /** One caller of the demo. Its token stays in memory: never in the address, in storage or in the page. */
 export interface Caller {
   id: string;
   name: string;
   token: string;
   pays: boolean;
+  /** What Stripe says of their plan, where the demo's own runs. */
+  status?: PlanStatus;
   about: string;
 }
 
@@ -31,4 +35,12 @@ export async function loadConfig(): Promise<DemoConfig> {
   const response = await fetch('/demo/config.json', { cache: 'no-store' });
   if (!response.ok) throw new Error(`/demo/config.json answered ${response.status}`);
   return { ...NO_CONFIG, ...((await response.json()) as Partial<DemoConfig>) };
+}
+
+/** The callers with what their plans say now. */
+export function withPlans(callers: Caller[], plans: Plan[]): Caller[] {
+  return callers.map((caller) => {
+    const plan = plans.find((each) => each.user === caller.id);
+    return plan ? { ...caller, status: plan.status, pays: plan.status === 'active', about: planWords(plan.status).about } : caller;
+  });
 }

@@ -1,5 +1,3 @@
-import type { Caller } from './config';
-
 /** What Stripe says of one demo caller's subscription. */
 export type PlanStatus = 'none' | 'active' | 'past_due' | 'canceled';
 
@@ -29,8 +27,8 @@ export async function changePlan(user: string, action: PlanAction): Promise<Plan
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ user, action }),
   });
-  const body = (await response.json()) as Answer & { error?: string };
-  if (!response.ok) throw new Error(body.error ?? `HTTP ${response.status}`);
+  const body = (await response.json().catch(() => ({}))) as Partial<Answer> & { error?: string };
+  if (!response.ok || !body.plans) throw new Error(body.error ?? `The door answered ${response.status}.`);
   return body.plans;
 }
 
@@ -46,20 +44,27 @@ export function pointless(action: PlanAction, status: PlanStatus): string | unde
   }
 }
 
-const WORDS: Record<PlanStatus, { status: string; about: string }> = {
-  none: { status: 'no plan', about: 'Has no plan: may watch.' },
-  active: { status: 'active', about: 'Has a plan: may watch and publish.' },
-  past_due: { status: 'payment failed', about: 'The last payment failed: may watch.' },
-  canceled: { status: 'cancelled', about: 'The plan was cancelled: may watch.' },
+interface Words {
+  /** On the pass. */
+  status: string;
+  /** Stamped on it. */
+  stamp: string;
+  /** What Stripe reports. */
+  report: string;
+  /** On the lobby's card. */
+  about: string;
+  /** After the caller's name. */
+  standing: string;
+}
+
+const WORDS: Record<PlanStatus, Words> = {
+  none: { status: 'no plan', stamp: 'Audience', report: 'no subscription', about: 'Has no plan: may watch.', standing: ' has no plan' },
+  active: { status: 'active', stamp: 'Admit one', report: 'subscription active', about: 'Has a plan: may watch and publish.', standing: ' has a plan' },
+  past_due: { status: 'payment failed', stamp: 'Past due', report: 'payment failed', about: 'The last payment failed: may watch.', standing: '’s last payment failed' },
+  canceled: { status: 'cancelled', stamp: 'Void', report: 'subscription cancelled', about: 'The plan was cancelled: may watch.', standing: '’s plan was cancelled' },
 };
 
-/** A status in words. */
-export const statusWords = (status: PlanStatus) => WORDS[status]?.status ?? status;
-
-/** The lobby's callers with what their plans say now. */
-export function withPlans(callers: Caller[], plans: Plan[]): Caller[] {
-  return callers.map((caller) => {
-    const plan = plans.find((p) => p.user === caller.id);
-    return plan ? { ...caller, pays: plan.status === 'active', about: WORDS[plan.status]?.about ?? caller.about } : caller;
-  });
+/** A status in words; one that this page does not know, of a newer door, in its own. */
+export function planWords(status: PlanStatus): Words {
+  return WORDS[status] ?? { ...WORDS.none, status, report: status };
 }

@@ -1,5 +1,6 @@
 import { useEffect, useRef, type FormEvent, type RefObject } from 'react';
 import { CUSTOM, type Caller, type DemoConfig } from '../lib/config';
+import { planWords } from '../lib/plans';
 import type { Problem } from '../lib/problem';
 import type { Preview } from '../lib/usePreview';
 import { CallerCards } from './CallerCards';
@@ -115,7 +116,8 @@ function label(room: string, watches: boolean): string {
 function rights(id: string, chosen: Caller | undefined): string {
   if (id === CUSTOM) return 'The door decides when it has seen the token.';
   if (!chosen) return '';
+  const who = chosen.name + planWords(chosen.status ?? (chosen.pays ? 'active' : 'none')).standing;
   return chosen.pays
-    ? `${chosen.name} has a plan: sees and hears everybody, and may turn on camera, microphone and screen.`
-    : `${chosen.name} has no plan: sees and hears everybody, but stays in the audience.`;
+    ? `${who}: sees and hears everybody, and may turn on camera, microphone and screen.`
+    : `${who}: sees and hears everybody, but stays in the audience.`;
 }

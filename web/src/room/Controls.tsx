@@ -13,6 +13,9 @@ interface Props {
   onStatus(words: string): void;
 }
 
+/** The id of the camera's switch. */
+export const CAMERA_ID = 'camera-control';
+
 const canShareScreens = 'mediaDevices' in navigator && 'getDisplayMedia' in navigator.mediaDevices;
 
 export function Controls({ room, rights, onLeave, onStatus }: Props) {
@@ -53,6 +56,7 @@ export function Controls({ room, rights, onLeave, onStatus }: Props) {
       />
       <Control
         {...shared}
+        id={CAMERA_ID}
         source="camera"
         icon="camera"
         name="Camera"
@@ -86,6 +90,7 @@ interface ControlProps {
   busy: Source | null;
   connected: boolean;
   onRefused(words: string): void;
+  id?: string;
   source: Source;
   icon: IconName;
   name: string;
@@ -98,7 +103,7 @@ interface ControlProps {
  * One switch. Where it is not allowed it stays focusable (aria-disabled), so
  * that a keyboard reaches it and hears the reason.
  */
-function Control({ rights, busy, connected, onRefused, source, icon, name, testid, on, onClick }: ControlProps) {
+function Control({ rights, busy, connected, onRefused, id, source, icon, name, testid, on, onClick }: ControlProps) {
   const allowed = rights.sources.has(source);
   const usable = allowed && connected && busy !== source;
   const ownReason = `${testid}-reason`;
@@ -107,6 +112,7 @@ function Control({ rights, busy, connected, onRefused, source, icon, name, testi
     <>
       <button
         type="button"
+        id={id}
         className="control"
         data-testid={testid}
         data-on={on}

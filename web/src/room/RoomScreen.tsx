@@ -10,6 +10,7 @@ import { slug, type Caller } from '../lib/config';
 import type { Brought } from '../lib/media';
 import type { Problem } from '../lib/problem';
 import { lobbyLink } from '../lib/query';
+import type { Plans } from '../lib/usePlans';
 import type { Fields } from '../lobby/fields';
 import { PlanPanel } from '../plans/PlanPanel';
 import { Controls } from './Controls';
@@ -23,8 +24,8 @@ interface Props {
   details: JoinDetails;
   brought: Brought;
   fields: Fields;
-  /** Whether the box office stands beside the room. */
-  plans: boolean;
+  /** The callers' plans, where the box office stands beside the room. */
+  plans?: Plans;
   ask(): Promise<JoinDetails>;
   /** A demo caller who may publish, where there is another one. */
   payer?: Caller;
@@ -86,7 +87,7 @@ export default function RoomScreen({ details, brought, fields, plans, ask, payer
       <StartAudio className="button button-primary start-audio" label="Click to hear the room" />
       <Controls room={room} rights={rights} onLeave={() => leave()} onStatus={onStatus} />
       {/* After the controls for the keyboard, which come first in a call; beside the stage for the eye. */}
-      {plans && <PlanPanel room={room} self={fields.caller} />}
+      {plans && <PlanPanel room={room} plans={plans} self={fields.caller} />}
       <RoomAudioRenderer />
     </RoomContext.Provider>
   );
