@@ -34,6 +34,7 @@ const sentTracks = (page) => page.evaluate(() => window.sent.map((track) => trac
 
 for (const [size, viewport] of [['1280', { width: 1280, height: 800 }], ['390', PHONE]]) {
   test(`Bob's plan opens and closes the stage in a running call, ${size} px wide`, async ({ world, person, room }) => {
+    test.slow(); // two people, four changes, three cameras
     await reset(world);
     const [alice, bob] = [await person({ viewport }), await person({ viewport })];
     await openLobby(alice, world, 'alice', room);

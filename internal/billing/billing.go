@@ -117,6 +117,8 @@ type Billing struct {
 
 	// steps is held while progress is read, advanced and kept.
 	steps sync.Mutex
+	// comparing is held while everything is compared: one after the other.
+	comparing sync.Mutex
 
 	mu       sync.Mutex
 	catalog  map[string]stagedoor.CatalogItem // replaced whole, never changed

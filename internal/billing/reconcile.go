@@ -172,6 +172,8 @@ func (b *Billing) Sync(ctx context.Context, progress func(doing string, seen int
 // Checkout sessions, keeps customers that were never seen and has those that
 // differ asked for.
 func (b *Billing) compare(ctx context.Context, progress func(doing string, seen int)) (Summary, error) {
+	b.comparing.Lock()
+	defer b.comparing.Unlock()
 	began := b.Now()
 	var sum Summary
 	uses, err := b.ask.hasEntitlements(ctx)

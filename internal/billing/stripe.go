@@ -79,7 +79,10 @@ type refusal struct {
 
 // Error names status and code.
 func (r *refusal) Error() string {
-	return fmt.Sprintf("Stripe answers HTTP %d %s", r.status, stagedoor.Printable(r.code))
+	if r.code == "" {
+		return fmt.Sprintf("Stripe answers HTTP %d", r.status)
+	}
+	return fmt.Sprintf("Stripe answers HTTP %d, %s", r.status, stagedoor.Printable(r.code))
 }
 
 // forbidden reports whether the key lacks a permission.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -105,15 +104,11 @@ func (b *Billing) rest(ctx context.Context, wait time.Duration) {
 // process asks for one object and settles or postpones it.
 func (b *Billing) process(ctx context.Context, p stagedoor.Pending) {
 	changed, err := b.refreshSafely(ctx, p.Object)
-	if ctx.Err() != nil {
-		return // asked for again at the next start
+	if ctx.Err() != nil || errors.Is(err, errBreakerOpen) {
+		return // asked for again at the next start, or as soon as Stripe is asked again
 	}
 	if err != nil {
-		level := slog.LevelWarn
-		if errors.Is(err, errBreakerOpen) {
-			level = slog.LevelDebug
-		}
-		b.Log.Log(ctx, level, "billing: Stripe could not be asked", "object", p.Object, "attempts", p.Attempts+1, "err", err)
+		b.Log.Warn("billing: Stripe could not be asked", "object", p.Object, "attempts", p.Attempts+1, "err", err)
 		pause := min(retryFirst<<min(p.Attempts, 10), retryMost)
 		err = b.Store.Postpone(ctx, p, b.Now().Add(pause/2+rand.N(pause)))
 	} else {
