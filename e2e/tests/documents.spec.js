@@ -71,7 +71,10 @@ test('README.md: "Deploy in five lines" starts a door', async () => {
     expect(line).toMatch(/^export /);
     for (const pair of line.slice('export '.length).split(' ')) {
       const [, name, value] = pair.match(/^([A-Z_]+)=(\S+)$/);
-      environment[name] = value.replace('your-api-secret', 'e2e-only-5tUvW8xYz1bD3fG5h7jK9-deploy').replace(/\byour-/, 'e2e-');
+      environment[name] = value
+        .replace('your-api-secret', 'e2e-only-5tUvW8xYz1bD3fG5h7jK9-deploy')
+        .replace(/_your-(key|secret)$/, '_e2eOnly5tUvW8xYz1bD3fG5h7jK9')
+        .replace(/\byour-/, 'e2e-');
     }
   }
   // No real provider is asked: .invalid has no address.
