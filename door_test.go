@@ -64,6 +64,7 @@ func (p *parts) join(request Request, nameFromRequest bool) (Admission, error) {
 	door := &Door{Authenticator: p, Entitlements: p, Policy: p, Signer: p, AuditLog: p, NameFromRequest: nameFromRequest}
 	return door.Join(context.Background(), NewCredential("c"), func(Principal) (Request, error) {
 		p.asked = true
+		request.ClientIP = "192.0.2.1"
 		return request, nil
 	})
 }
@@ -130,7 +131,7 @@ func TestPaymentProblemNeverStopsWatching(t *testing.T) {
 	}
 	door := &Door{Authenticator: p, Policy: p, Signer: p, AuditLog: p}
 	p.seen = Entitlement{Features: []Feature{"publish"}}
-	if _, err := door.Join(context.Background(), NewCredential("c"), func(Principal) (Request, error) { return Request{Room: "r"}, nil }); err != nil || p.seen.Has("publish") {
+	if _, err := door.Join(context.Background(), NewCredential("c"), func(Principal) (Request, error) { return Request{Room: "r", ClientIP: "192.0.2.1"}, nil }); err != nil || p.seen.Has("publish") {
 		t.Errorf("without entitlements: %v %+v", err, p.seen)
 	}
 }

@@ -25,11 +25,14 @@ const (
 	InvalidToken
 	ExpiredToken
 	RoomForbidden
+	RoomFull
+	SessionOver
 	Banned
 	FieldNotAllowed
 	IdentityNotAllowed
 	HTTPSRequired
 	OriginNotAllowed
+	AlreadyInRoom
 	NotFound
 	MethodNotAllowed
 	BodyTooLarge
@@ -53,11 +56,14 @@ var kindCodes = [numKinds]string{
 	InvalidToken:         "invalid_token",
 	ExpiredToken:         "expired_token",
 	RoomForbidden:        "room_forbidden",
+	RoomFull:             "room_full",
+	SessionOver:          "session_over",
 	Banned:               "banned",
 	FieldNotAllowed:      "field_not_allowed",
 	IdentityNotAllowed:   "identity_not_allowed",
 	HTTPSRequired:        "https_required",
 	OriginNotAllowed:     "origin_not_allowed",
+	AlreadyInRoom:        "already_in_room",
 	NotFound:             "not_found",
 	MethodNotAllowed:     "method_not_allowed",
 	BodyTooLarge:         "body_too_large",

@@ -114,6 +114,8 @@ type Decision struct {
 	// MaxSession is how long the principal may be in the room, counted since the
 	// first join until the room finishes; 0: no limit.
 	MaxSession time.Duration
+	// SessionEnds is when that is over; zero while it has not begun.
+	SessionEnds time.Time
 	// ManyDevices gives each device of the principal an identity of its own.
 	// Without it one device takes the place of the other, or, with
 	// RefuseSecond, the second is refused.
@@ -137,6 +139,9 @@ type Situation struct {
 // allows refuses what a caller asks for of their own participant and may not
 // have. Errors: FieldNotAllowed.
 func (d Decision) allows(r Request) error {
+	if r.Device != "" && !d.ManyDevices {
+		return Refuse(FieldNotAllowed, "this room's rules give a caller one place for all devices; leave device out")
+	}
 	for _, agent := range r.Agents {
 		if !slices.Contains(d.Agents, agent.Name) {
 			return Refuse(FieldNotAllowed, "room_config asks for an agent that this room's rules do not allow")
@@ -159,6 +164,7 @@ func (d Decision) watchOnly() Decision {
 		d.PublishDenied = BillingUnavailable
 	}
 	d.Grants = Grants{Subscribe: d.Grants.Subscribe}
+	d.Moderate, d.Invite = false, false
 	return d
 }
 

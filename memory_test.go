@@ -67,7 +67,7 @@ func kept() (*Door, *notes, *ordered) {
 }
 
 func join(d *Door) (Admission, error) {
-	return d.Join(context.Background(), NewCredential("c"), func(Principal) (Request, error) { return Request{Room: "r"}, nil })
+	return d.Join(context.Background(), NewCredential("c"), func(Principal) (Request, error) { return Request{Room: "r", ClientIP: "192.0.2.1"}, nil })
 }
 
 func TestWhatIsDecidedOnIsKeptBeforeTheTokenLeaves(t *testing.T) {
@@ -82,7 +82,7 @@ func TestWhatIsDecidedOnIsKeptBeforeTheTokenLeaves(t *testing.T) {
 	if o.principal.Claims["plan"] != "newest" {
 		t.Error("decided on an older token's claims")
 	}
-	if n.mint != (Mint{Room: "r", Identity: "ann", Principal: PrincipalKey{"i", "ann"}}) {
+	if n.mint != (Mint{Room: "r", Identity: "ann", Principal: PrincipalKey{"i", "ann"}, SeatFor: time.Hour + time.Minute}) {
 		t.Errorf("mint %+v", n.mint)
 	}
 }

@@ -14,6 +14,25 @@ type Participant struct {
 	Standard bool
 	// Grants are what LiveKit says the participant may do now.
 	Grants Grants
+	// Tracks are what the participant publishes; events tell of none.
+	Tracks []Track
+}
+
+// Track is something that a participant publishes.
+type Track struct {
+	// SID is LiveKit's id of it, "TR_…".
+	SID string
+	// Audio is set for sound, Muted when nothing of it is sent.
+	Audio, Muted bool
+}
+
+// OpenRoom is a room that LiveKit has.
+type OpenRoom struct {
+	Room Room
+	// CreatedAt is when it opened: a room of the same name may have been before.
+	CreatedAt time.Time
+	// Empty is set while nobody is in it.
+	Empty bool
 }
 
 // LiveKitEvent is a verified event of LiveKit's.
@@ -52,4 +71,10 @@ type Mint struct {
 	Identity  Identity
 	Principal PrincipalKey
 	At        time.Time
+	// Seats caps the room's participants, this one included; 0: no cap.
+	Seats int
+	// SeatFor is how long the participant's seat is held until it arrives.
+	SeatFor time.Duration
+	// Alone asks that no other session of the principal is in the room.
+	Alone bool
 }

@@ -78,6 +78,9 @@ type Principal struct {
 	Claims Claims
 	// IssuedAt is the iat of the token the claims come from; zero when it says none.
 	IssuedAt time.Time
+	// Invitation is the ID of the invitation by which a guest comes; empty for
+	// everybody else.
+	Invitation string
 }
 
 // PrincipalKey is what tells principals apart. The zero value is nobody.
@@ -155,4 +158,32 @@ func (p Principal) Identity(prefixes []string) (Identity, error) {
 		return "", Refuse(IdentityNotAllowed, "the caller's subject cannot be a participant identity: it contains '#'")
 	}
 	return Identity(identity), nil
+}
+
+// maxDevice is the longest name of a device, in bytes.
+const maxDevice = 32
+
+// CheckDevice reports whether a text can name a device: 1 to 32 letters,
+// digits, - and _.
+func CheckDevice(text string) bool { return plain(text, 1, maxDevice) }
+
+// CheckGuest reports whether a text can tell guests apart: 16 to 64 letters,
+// digits, - and _.
+func CheckGuest(text string) bool { return plain(text, 16, 64) }
+
+func plain(text string, least, most int) bool {
+	return len(text) >= least && len(text) <= most &&
+		strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+// on is the identity of one device, identity:device; without a device it is
+// the identity itself. Errors: IdentityNotAllowed.
+func (i Identity) on(device string) (Identity, error) {
+	if device == "" {
+		return i, nil
+	}
+	if !CheckDevice(device) || len(i)+1+len(device) > MaxTextBytes {
+		return "", Refuse(IdentityNotAllowed, "the caller's subject with this device cannot be a participant identity: together they must be at most 256 bytes")
+	}
+	return i + Identity(":"+device), nil
 }

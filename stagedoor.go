@@ -38,10 +38,18 @@ type Memory interface {
 	// Remember keeps the claims that decisions name and returns the principal
 	// with those of the newest token seen, which an older one does not undo.
 	Remember(ctx context.Context, principal Principal) (Principal, error)
-	// Minted marks a participant as the door's own, before its token leaves.
-	// Errors: IdentityNotAllowed, when it is another principal's; any other
-	// means that it could not be marked.
+	// Minted marks a participant as the door's own, before its token leaves,
+	// and takes its seat. Errors: IdentityNotAllowed, when it is another
+	// principal's; RoomFull and AlreadyInRoom; any other means that it could
+	// not be marked.
 	Minted(ctx context.Context, mint Mint) error
+}
+
+// Sessions knows since when a principal's time in a room has been running.
+type Sessions interface {
+	// Since is the principal's first arrival in the room since it opened; zero
+	// when there was none.
+	Since(ctx context.Context, principal PrincipalKey, room Room) (time.Time, error)
 }
 
 // Signer signs the LiveKit access token that says what was decided.
@@ -57,13 +65,19 @@ type AuditLog interface {
 
 // Request is what a caller asks for, parsed and checked but not yet allowed.
 type Request struct {
+	// Room may be empty in a guest's request: it is the invitation's.
 	Room Room
 	// Name is the display name asked for; empty means the issuer's.
 	Name string
 	// Identity is the identity asked for; empty means the caller's own, and
 	// any other than that is refused.
 	Identity string
-	// ClientIP is the caller's address.
+	// Device tells one of the caller's devices from the others; may be empty.
+	Device string
+	// Guest tells one guest of an invitation from the others; empty for callers
+	// with a token of their own.
+	Guest string
+	// ClientIP is the caller's address; never empty, since rules may ask for it.
 	ClientIP string
 	// Agents, Metadata and Attributes are what the caller asks for of their
 	// own participant; the policy says whether they may.
@@ -88,6 +102,12 @@ type Admission struct {
 	PublishDenied Denial
 	// Rule names the rule of the policy that decided; empty without a policy file.
 	Rule string
+	// Moderate and Invite say what else the caller may do in the room, through the door.
+	Moderate, Invite bool
+	// MaxParticipants is the room's cap, for LiveKit to hold too; 0: none.
+	MaxParticipants int
+	// SessionLeft is how long the caller may still be in the room; 0: no limit.
+	SessionLeft time.Duration
 	// Agents, Metadata and Attributes are what the policy let the caller ask for.
 	Agents     []Agent
 	Metadata   string
@@ -95,26 +115,36 @@ type Admission struct {
 	Token      Token
 }
 
-// AuditRecord is one decision. Err is nil when Admission was handed out.
+// AuditRecord is one decision. Err is nil when what was asked for was done:
+// when Admission was handed out or, with an Action, that was carried out.
 type AuditRecord struct {
 	Principal Principal
+	// Action is "mute", "remove", "invite" or "revoke"; empty for a join.
+	Action string
+	// Target is whom or which invitation the Action is about.
+	Target    string
 	Request   Request
 	Admission Admission
 	Err       error
 }
 
 // Door joins the seams. Every field must be set but for Entitlements, which
-// entitles nobody when nil, Bans, which bans nobody, and Memory, without which
-// nothing can be changed once the token has left. Safe for concurrent use when
-// its parts are.
+// entitles nobody when nil, Bans, which bans nobody, Memory, without which
+// nothing can be changed once the token has left, and Sessions, Invitations,
+// InvitationBook and Moderators, without which what needs them is refused.
+// Safe for concurrent use when its parts are.
 type Door struct {
-	Authenticator Authenticator
-	Memory        Memory
-	Bans          Bans
-	Entitlements  Entitlements
-	Policy        Policy
-	Signer        Signer
-	AuditLog      AuditLog
+	Authenticator  Authenticator
+	Memory         Memory
+	Bans           Bans
+	Entitlements   Entitlements
+	Policy         Policy
+	Sessions       Sessions
+	Invitations    Invitations
+	InvitationBook InvitationBook
+	Moderators     Moderators
+	Signer         Signer
+	AuditLog       AuditLog
 	// IdentityPrefixes are the prefixes of all issuers, none of which a
 	// subject may begin with.
 	IdentityPrefixes []string
@@ -128,6 +158,7 @@ var (
 	errNobody  = errors.New("a principal without issuer or subject")
 	errNoTTL   = errors.New("a decision without a positive TTL")
 	errNoToken = errors.New("the signer returned an empty token")
+	errNoIP    = errors.New("a request without the caller's address")
 )
 
 // Join authenticates the caller, reads what they ask for, looks up what they
@@ -144,32 +175,34 @@ func (d *Door) Join(ctx context.Context, credential Credential, ask func(Princip
 	if err != nil {
 		return Admission{}, err
 	}
-	admission, err := d.admit(ctx, principal, request)
-	record := AuditRecord{Principal: principal, Request: request, Admission: admission, Err: err}
-	if failed := d.AuditLog.Record(ctx, record); failed != nil && err == nil {
-		return Admission{}, &Error{Kind: Internal, Err: failed}
+	admission := Admission{}
+	if principal, request, err = d.welcome(ctx, principal, request); err == nil {
+		admission, err = d.admit(ctx, principal, request)
 	}
-	if err != nil {
+	record := AuditRecord{Principal: principal, Request: request, Admission: admission, Err: err}
+	if err := d.record(ctx, record); err != nil {
 		return Admission{}, err
 	}
 	return admission, nil
 }
 
+// record keeps what was decided, and returns the decision's error or, where
+// it could not be kept, another.
+func (d *Door) record(ctx context.Context, r AuditRecord) error {
+	if failed := d.AuditLog.Record(ctx, r); failed != nil && r.Err == nil {
+		return &Error{Kind: Internal, Err: failed}
+	}
+	return r.Err
+}
+
 // admit decides and signs for one authenticated caller.
 func (d *Door) admit(ctx context.Context, principal Principal, request Request) (Admission, error) {
-	identity, err := principal.Identity(d.IdentityPrefixes)
+	identity, name, err := d.present(principal, request)
 	if err != nil {
 		return Admission{}, err
 	}
-	if request.Identity != "" && request.Identity != string(identity) {
-		return Admission{}, Refuse(IdentityNotAllowed, "the identity is derived from the caller's token; leave it out")
-	}
-	name := principal.Name
-	if request.Name != "" {
-		if !d.NameFromRequest {
-			return Admission{}, Refuse(FieldNotAllowed, "the display name comes from the caller's token; leave it out")
-		}
-		name = request.Name
+	if request.ClientIP == "" { // rules that ask for it would not be asked
+		return Admission{}, &Error{Kind: Internal, Err: errNoIP}
 	}
 	principal, remembered := d.remember(ctx, principal)
 	decision, err := d.decide(ctx, Situation{Principal: principal, Room: request.Room, ClientIP: request.ClientIP}, d.entitlement)
@@ -179,16 +212,20 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	if err := decision.allows(request); err != nil {
 		return Admission{}, err
 	}
-	minted, err := d.minted(ctx, Mint{Room: request.Room, Identity: identity, Principal: principal.Key()}, remembered)
+	left, err := decision.sessionLeft(d.now())
 	if err != nil {
 		return Admission{}, err
 	}
-	if !minted {
-		decision = decision.watchOnly()
+	if decision, err = d.mark(ctx, principal, decision, Mint{Room: request.Room, Identity: identity, Principal: principal.Key()}, remembered); err != nil {
+		return Admission{}, err
 	}
 	admission := Admission{Room: request.Room, Identity: identity, Name: name,
 		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied, Rule: decision.Rule,
+		Moderate: decision.Moderate, Invite: decision.Invite, MaxParticipants: decision.MaxParticipants, SessionLeft: left,
 		Agents: request.Agents, Metadata: request.Metadata, Attributes: request.Attributes}
+	if left > 0 {
+		admission.TTL = min(admission.TTL, left)
+	}
 	admission.Token, err = d.Signer.Sign(admission)
 	if err != nil {
 		return Admission{}, err
@@ -199,43 +236,27 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	return admission, nil
 }
 
-// Decide says what a principal may do in a room now, as a join would: for
-// those who are in the room already. Errors: Banned, RoomForbidden, and
-// whatever kept the facts from being known, on which nothing is to be changed.
-func (d *Door) Decide(ctx context.Context, principal Principal, room Room) (Decision, error) {
-	lookup := func(context.Context, Principal) (Entitlement, error) { return Entitlement{}, nil }
-	if d.Entitlements != nil {
-		lookup = d.Entitlements.Entitlement
-	}
-	return d.decide(ctx, Situation{Principal: principal, Room: room}, lookup)
-}
-
-// decide asks bans, then what was paid for, then the policy: for a join and
-// mid-call alike.
-func (d *Door) decide(ctx context.Context, s Situation, lookup func(context.Context, Principal) (Entitlement, error)) (Decision, error) {
-	if d.Bans != nil {
-		if err := d.Bans.Check(s.Principal, s.Room); err != nil {
-			return Decision{}, err
-		}
-	}
-	var err error
-	if s.Entitlement, err = lookup(ctx, s.Principal); err != nil {
-		return Decision{}, err
-	}
-	if d.Now != nil {
-		s.Now = d.Now()
-	}
-	decision, err := d.Policy.Decide(s)
+// present returns as whom the caller's participant appears. Errors:
+// IdentityNotAllowed, FieldNotAllowed.
+func (d *Door) present(principal Principal, request Request) (Identity, string, error) {
+	own, err := principal.Identity(d.IdentityPrefixes)
 	if err != nil {
-		return Decision{}, err
+		return "", "", err
 	}
-	if decision.TTL <= 0 {
-		return Decision{}, &Error{Kind: Internal, Err: errNoTTL}
+	identity, err := own.on(request.Device)
+	if err != nil {
+		return "", "", err
 	}
-	if until := s.Entitlement.Until; decision.Until.IsZero() || (!until.IsZero() && until.Before(decision.Until)) {
-		decision.Until = until
+	if asked := Identity(request.Identity); asked != "" && asked != own && asked != identity {
+		return "", "", Refuse(IdentityNotAllowed, "the identity is derived from the caller's token; leave it out")
 	}
-	return decision, nil
+	if request.Name == "" || principal.Invitation != "" && request.Name == principal.Name {
+		return identity, principal.Name, nil
+	}
+	if !d.NameFromRequest {
+		return "", "", Refuse(FieldNotAllowed, "the display name comes from the caller's token; leave it out")
+	}
+	return identity, request.Name, nil
 }
 
 // remember returns the principal to decide about, and whether what the
@@ -251,28 +272,44 @@ func (d *Door) remember(ctx context.Context, principal Principal) (Principal, bo
 	return known, true
 }
 
-// minted reports whether the participant is marked as the door's own. One who
-// is not could never lose a right again, and is to get none but watching.
-// Errors: IdentityNotAllowed, when the identity is another principal's there.
-func (d *Door) minted(ctx context.Context, mint Mint, remembered bool) (bool, error) {
-	if d.Memory == nil || !remembered {
-		return remembered, nil
+// mark has the participant marked as the door's own, with its seat, and
+// returns what it may do. Who is not marked could never lose a right again,
+// and is to get none but watching; a seat that is not kept is none. Errors:
+// IdentityNotAllowed, when the identity is another principal's there,
+// RoomFull, AlreadyInRoom, Unavailable.
+func (d *Door) mark(ctx context.Context, principal Principal, decision Decision, mint Mint, remembered bool) (Decision, error) {
+	mint.Seats, mint.SeatFor, mint.Alone = decision.MaxParticipants, decision.TTL+seatSlack, decision.RefuseSecond
+	counted := mint.Seats > 0 || mint.Alone
+	if principal.Invitation != "" {
+		if err := d.Invitations.Admit(ctx, principal.Invitation, principal.Key()); err != nil {
+			return decision, err
+		}
 	}
-	err := d.Memory.Minted(ctx, mint)
-	if KindOf(err) == IdentityNotAllowed {
-		return false, err
+	if d.Memory == nil && !counted {
+		return decision, nil
 	}
-	return err == nil, nil
+	err := error(nil)
+	switch {
+	case d.Memory == nil:
+		err = errNoMemory
+	case remembered:
+		err = d.Memory.Minted(ctx, mint)
+	}
+	switch kind := KindOf(err); {
+	case err == nil && remembered:
+		return decision, nil
+	case kind == IdentityNotAllowed || kind == RoomFull || kind == AlreadyInRoom:
+		return decision, err
+	case counted:
+		return decision, &Error{Kind: Unavailable, Detail: "whether there is a seat cannot be told now", RetryAfter: 5 * time.Second, Err: err}
+	}
+	return decision.watchOnly(), nil
 }
 
-// entitlement looks up what was paid for; whatever goes wrong entitles to nothing.
-func (d *Door) entitlement(ctx context.Context, principal Principal) (Entitlement, error) {
-	if d.Entitlements == nil {
-		return Entitlement{}, nil
+// now is the moment by the door's clock.
+func (d *Door) now() time.Time {
+	if d.Now == nil {
+		return time.Time{}
 	}
-	entitlement, err := d.Entitlements.Entitlement(ctx, principal)
-	if err != nil {
-		return Entitlement{Withheld: BillingUnavailable}, nil
-	}
-	return entitlement, nil
+	return d.Now()
 }

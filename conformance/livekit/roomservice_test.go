@@ -131,8 +131,17 @@ func (s *server) testLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		slices.Sort(rooms)
-		return slices.Equal(rooms, want)
+		names := []stagedoor.Room{}
+		for _, room := range rooms {
+			if age := time.Since(room.CreatedAt); age < -time.Minute || age > 10*time.Minute {
+				t.Errorf("%s was created %v ago", room.Room, age)
+			}
+			if !room.Empty {
+				names = append(names, room.Room)
+			}
+		}
+		slices.Sort(names)
+		return slices.Equal(names, want)
 	})
 	t.Logf("all rooms are listed %v after the first join", time.Since(entered).Round(time.Millisecond))
 }

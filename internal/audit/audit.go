@@ -2,6 +2,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,6 +44,7 @@ type entry struct {
 	Issuer        string    `json:"issuer"`
 	Subject       string    `json:"subject"`
 	Room          string    `json:"room"`
+	Target        string    `json:"target,omitempty"`
 	Identity      string    `json:"identity,omitempty"`
 	CanSubscribe  bool      `json:"canSubscribe"`
 	CanPublish    bool      `json:"canPublish"`
@@ -57,7 +59,7 @@ type entry struct {
 func (l *Log) Record(ctx context.Context, r stagedoor.AuditRecord) error {
 	a := r.Admission
 	line := entry{
-		Time: l.now().UTC(), Audit: "join", RequestID: l.id(ctx), Outcome: "granted",
+		Time: l.now().UTC(), Audit: cmp.Or(r.Action, "join"), Target: stagedoor.Printable(r.Target), RequestID: l.id(ctx), Outcome: "granted",
 		Issuer: stagedoor.Printable(r.Principal.Issuer), Subject: stagedoor.Printable(r.Principal.Subject), Room: string(r.Request.Room),
 		Identity: string(a.Identity), CanSubscribe: a.Grants.Subscribe, CanPublish: a.Grants.Publish,
 		PublishDenied: string(a.PublishDenied), Rule: a.Rule, TTL: int(a.TTL.Seconds()),

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -33,44 +32,6 @@ const (
 	mintsMost = 50
 )
 
-// People knows whose participants there can be.
-type People interface {
-	Mint(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Mint, bool, error)
-	MintsOf(ctx context.Context, key stagedoor.PrincipalKey, since time.Time, limit int) ([]stagedoor.Mint, error)
-	Principal(ctx context.Context, key stagedoor.PrincipalKey) (stagedoor.Principal, bool, error)
-}
-
-// Presence keeps who is in which room.
-type Presence interface {
-	Arrive(ctx context.Context, p stagedoor.Participant) error
-	Leave(ctx context.Context, p stagedoor.Participant, at time.Time) error
-	Present(ctx context.Context) ([]stagedoor.Participant, error)
-	PresentOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.Participant, error)
-	Reconcile(ctx context.Context, room stagedoor.Room, listed []stagedoor.Participant, asked time.Time) error
-}
-
-// Rooms is LiveKit's RoomService. A participant or room that is not there is
-// false or empty, not an error.
-type Rooms interface {
-	Rooms(ctx context.Context) ([]stagedoor.Room, error)
-	Participants(ctx context.Context, room stagedoor.Room) ([]stagedoor.Participant, error)
-	Participant(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Participant, bool, error)
-	UpdatePermission(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, grants stagedoor.Grants) (stagedoor.Participant, bool, error)
-	Remove(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (bool, error)
-}
-
-// Options are what New needs; all must be set.
-type Options struct {
-	People   People
-	Presence Presence
-	Rooms    Rooms
-	// Decide says what a principal may do in a room now, as a join would. An
-	// error other than Banned and RoomForbidden changes nothing.
-	Decide func(ctx context.Context, principal stagedoor.Principal, room stagedoor.Room) (stagedoor.Decision, error)
-	Now    func() time.Time
-	Log    *slog.Logger
-}
-
 // Enforcer is safe for concurrent use. Nothing is enforced until Run runs.
 type Enforcer struct {
 	Options
@@ -82,6 +43,8 @@ type Enforcer struct {
 	group  sync.WaitGroup
 	jobs   map[target]*job
 	timers map[target]*time.Timer
+	warned map[target]warning
+	looked map[stagedoor.Room]time.Time
 }
 
 // target is one participant, whichever session of theirs.
@@ -102,7 +65,7 @@ type job struct {
 
 // New builds an Enforcer.
 func New(o Options) *Enforcer {
-	return &Enforcer{Options: o, slots: make(chan struct{}, atOnce), jobs: map[target]*job{}, timers: map[target]*time.Timer{}}
+	return &Enforcer{Options: o, slots: make(chan struct{}, atOnce), jobs: map[target]*job{}, timers: map[target]*time.Timer{}, warned: map[target]warning{}, looked: map[stagedoor.Room]time.Time{}}
 }
 
 // Run enforces until ctx ends: a pass at once and every minute, and what is
@@ -130,12 +93,13 @@ func (e *Enforcer) Run(ctx context.Context) {
 		timer.Stop()
 	}
 	clear(e.timers)
+	clear(e.warned)
 	e.mu.Unlock()
 	e.group.Wait()
 }
 
-// Recheck decides again about the principals' participants, wherever they
-// are; nobody named means everybody.
+// Recheck decides again about the principals' participants and those of their
+// guests, wherever they are; nobody named means everybody.
 func (e *Enforcer) Recheck(ctx context.Context, cause string, keys []stagedoor.PrincipalKey) {
 	if len(keys) == 0 {
 		present, err := e.Presence.Present(ctx)
@@ -148,7 +112,7 @@ func (e *Enforcer) Recheck(ctx context.Context, cause string, keys []stagedoor.P
 		return
 	}
 	done := map[stagedoor.PrincipalKey]bool{}
-	for _, key := range keys {
+	for _, key := range append(e.guestsOf(ctx, keys), keys...) {
 		if done[key] {
 			continue
 		}
@@ -157,6 +121,22 @@ func (e *Enforcer) Recheck(ctx context.Context, cause string, keys []stagedoor.P
 			e.check(t, cause, nil)
 		}
 	}
+}
+
+// guestsOf lists everybody whom the principals have invited.
+func (e *Enforcer) guestsOf(ctx context.Context, keys []stagedoor.PrincipalKey) []stagedoor.PrincipalKey {
+	var all []stagedoor.PrincipalKey
+	for _, key := range keys {
+		if key.Issuer == stagedoor.GuestIssuer {
+			continue // a guest invites nobody
+		}
+		guests, err := e.People.GuestsOf(ctx, key)
+		if err != nil {
+			e.Log.Error("enforce: whom somebody has invited cannot be read", "subject", stagedoor.Printable(key.Subject), "err", err)
+		}
+		all = append(all, guests...)
+	}
+	return all
 }
 
 // targetsOf lists where a principal may be: where events said, and wherever a
@@ -258,7 +238,7 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 	}
 	decision, err := e.Decide(ctx, principal, t.room)
 	why := stagedoor.KindOf(err)
-	putOut := err != nil && (why == stagedoor.Banned || why == stagedoor.RoomForbidden)
+	putOut := err != nil && (why == stagedoor.Banned || why == stagedoor.RoomForbidden || why == stagedoor.SessionOver)
 	if err != nil && !putOut {
 		return err
 	}
@@ -273,6 +253,12 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 		}
 		reported = &now
 	}
+	if present && !putOut && decision.MaxParticipants > 0 {
+		if putOut, err = e.Places.Surplus(ctx, t.room, reported.SID, decision.MaxParticipants); err != nil {
+			return err
+		}
+		why = stagedoor.RoomFull
+	}
 	switch {
 	case !present:
 		e.forget(t)
@@ -282,11 +268,13 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 	case putOut:
 		return e.remove(ctx, t, j, why)
 	}
-	e.remind(t, decision.Until)
-	if reported.Grants.Same(decision.Grants) {
-		return nil
+	e.remind(t, nextLook(decision, e.Now()))
+	if !reported.Grants.Same(decision.Grants) {
+		if err := e.update(ctx, t, j, decision); err != nil {
+			return err
+		}
 	}
-	return e.update(ctx, t, j, decision)
+	return e.warn(ctx, t, reported.SID, decision.SessionEnds)
 }
 
 // MintedIdentity is the identity of the token that a participant came with.
@@ -345,6 +333,11 @@ func (e *Enforcer) remind(t target, at time.Time) {
 }
 
 // forget drops what is kept for somebody who has left.
-func (e *Enforcer) forget(t target) { e.remind(t, time.Time{}) }
+func (e *Enforcer) forget(t target) {
+	e.remind(t, time.Time{})
+	e.mu.Lock()
+	delete(e.warned, t)
+	e.mu.Unlock()
+}
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -27,6 +27,12 @@ type world struct {
 	present  map[string]stagedoor.Participant // by SID, as the store keeps it
 	left     map[string]bool
 	livekit  map[target]stagedoor.Participant // as LiveKit has it
+	guests   map[stagedoor.PrincipalKey][]stagedoor.PrincipalKey
+	since    map[stagedoor.Room]time.Time // whose time is running
+	opened   map[stagedoor.Room]time.Time // rooms that are empty
+	surplus  bool                         // whether every session came too late
+	sent     []string
+	muted    []string
 	decision func(stagedoor.PrincipalKey, stagedoor.Room) (stagedoor.Decision, error)
 	fail     int  // how many calls to LiveKit fail
 	ignore   bool // whether LiveKit says yes and does nothing
@@ -41,7 +47,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{mints: map[target]stagedoor.PrincipalKey{}, present: map[string]stagedoor.Participant{}, left: map[string]bool{}, livekit: map[target]stagedoor.Participant{}}
 	w.decide(watch, nil)
-	w.Enforcer = New(Options{People: w, Presence: w, Rooms: w, Now: time.Now, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
+	w.Enforcer = New(Options{People: w, Presence: w, Places: w, Rooms: w, Media: w, Now: time.Now, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 		Decide: func(_ context.Context, p stagedoor.Principal, room stagedoor.Room) (stagedoor.Decision, error) {
 			w.mu.Lock()
 			decide := w.decision
@@ -157,15 +163,6 @@ func (w *world) failing() error {
 	}
 	w.fail--
 	return errDown
-}
-
-func (w *world) Rooms(context.Context) ([]stagedoor.Room, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.failing(); err != nil || len(w.livekit) == 0 {
-		return nil, err
-	}
-	return []stagedoor.Room{"r"}, nil
 }
 
 func (w *world) Participants(_ context.Context, room stagedoor.Room) ([]stagedoor.Participant, error) {

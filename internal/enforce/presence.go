@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"stagedoor"
 )
@@ -45,8 +46,10 @@ func (e *Enforcer) handle(ctx context.Context, event stagedoor.LiveKitEvent) err
 		return e.Presence.Leave(ctx, p, event.CreatedAt)
 	case "room_finished":
 		// A room of the same name may have begun since.
-		_, err := e.passRoom(ctx, event.Room)
-		return err
+		if _, err := e.passRoom(ctx, event.Room); err != nil {
+			return err
+		}
+		return e.Places.EndSessions(ctx, event.Room, event.CreatedAt)
 	}
 	return nil
 }
@@ -54,9 +57,19 @@ func (e *Enforcer) handle(ctx context.Context, event stagedoor.LiveKitEvent) err
 // pass asks LiveKit who is where, corrects what is kept of it, and decides
 // about everybody again.
 func (e *Enforcer) pass(ctx context.Context) error {
-	rooms, err := e.Rooms.Rooms(ctx)
+	asked := e.Now()
+	open, err := e.Rooms.Rooms(ctx)
 	if err != nil {
 		return err
+	}
+	if err := e.endSessions(ctx, open, asked); err != nil {
+		return err
+	}
+	var rooms []stagedoor.Room
+	for _, room := range open {
+		if !room.Empty {
+			rooms = append(rooms, room.Room)
+		}
 	}
 	present, err := e.Presence.Present(ctx)
 	if err != nil {
@@ -87,6 +100,36 @@ func (e *Enforcer) pass(ctx context.Context) error {
 		err = errors.Join(err, each)
 	}
 	return err
+}
+
+// lookEvery is how often LiveKit is asked about one room because somebody
+// would be refused there: whoever is refused may ask again and again.
+const lookEvery = 2 * time.Second
+
+// Look asks LiveKit who is in a room, and corrects what is kept of it. It is
+// false when LiveKit was asked a moment ago, or does not answer.
+func (e *Enforcer) Look(ctx context.Context, room stagedoor.Room) bool {
+	now := e.Now()
+	e.mu.Lock()
+	last, looked := e.looked[room]
+	fresh := looked && now.Sub(last) < lookEvery
+	if !fresh {
+		for other, at := range e.looked {
+			if now.Sub(at) >= lookEvery {
+				delete(e.looked, other)
+			}
+		}
+		e.looked[room] = now
+	}
+	e.mu.Unlock()
+	if fresh {
+		return false
+	}
+	_, err := e.passRoom(ctx, room)
+	if err != nil {
+		e.Log.Warn("enforce: a room could not be looked into", "room", room, "err", err)
+	}
+	return err == nil
 }
 
 // passRoom corrects who is kept as present in one room.

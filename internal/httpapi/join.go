@@ -27,11 +27,16 @@ type joinAnswer struct {
 	Identity      stagedoor.Identity `json:"identity"`
 	Permissions   permissions        `json:"permissions"`
 	PublishDenied stagedoor.Denial   `json:"publishDenied,omitempty"`
+	// Moderate and Invite say what else the caller may ask the door for.
+	Moderate bool `json:"moderate,omitzero"`
+	Invite   bool `json:"invite,omitzero"`
+	// SessionLeft is in whole seconds; absent without a limit.
+	SessionLeft int `json:"sessionLeft,omitzero"`
 }
 
 // join serves POST /api/join.
 func (a *api) join(w http.ResponseWriter, r *http.Request) {
-	admission, err := a.admit(w, r, parseJoin)
+	admission, err := a.admit(w, r, parseJoin, errNoRoom)
 	if err != nil {
 		refuse(w, r, err)
 		return
@@ -39,6 +44,7 @@ func (a *api) join(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, joinAnswer{
 		Token: admission.Token.Reveal(), URL: a.LiveKitURL, TTL: int(admission.TTL.Seconds()),
 		Room: admission.Room, Identity: admission.Identity, PublishDenied: admission.PublishDenied,
+		Moderate: admission.Moderate, Invite: admission.Invite, SessionLeft: int(admission.SessionLeft.Seconds()),
 		Permissions: permissions{
 			CanSubscribe: admission.Grants.Subscribe, CanPublish: admission.Grants.Publish,
 			CanPublishData: admission.Grants.PublishData, CanPublishSources: admission.Grants.EffectiveSources(),
@@ -46,9 +52,12 @@ func (a *api) join(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// errNoRoom has everybody but guests, whose invitation says it, name a room.
+var errNoRoom = stagedoor.Refuse(stagedoor.RoomRequired, `name the room: {"room": "…"}`)
+
 // admit takes one request through the door: the body is read and parsed only
 // after the caller is authenticated.
-func (a *api) admit(w http.ResponseWriter, r *http.Request, parse func([]byte) (stagedoor.Request, error)) (stagedoor.Admission, error) {
+func (a *api) admit(w http.ResponseWriter, r *http.Request, parse func([]byte) (stagedoor.Request, error), roomless error) (stagedoor.Admission, error) {
 	credential, err := bearer(r)
 	if err != nil {
 		return stagedoor.Admission{}, err
@@ -61,6 +70,9 @@ func (a *api) admit(w http.ResponseWriter, r *http.Request, parse func([]byte) (
 			return stagedoor.Request{}, err
 		}
 		request, err := parse(body)
+		if err == nil && request.Room == "" && p.Invitation == "" {
+			err = roomless
+		}
 		rec.room, request.ClientIP = string(request.Room), rec.client
 		return request, err
 	})
@@ -87,14 +99,17 @@ func bearer(r *http.Request) (stagedoor.Credential, error) {
 	return stagedoor.NewCredential(strings.Trim(token, " ")), nil
 }
 
-// parseJoin reads the body of POST /api/join. Errors: InvalidJSON,
-// UnknownField, RoomRequired, InvalidRoom, InvalidUsername.
+// joinFields are what a join may say.
+const joinFields = "room, username, device and guest"
+
+// parseJoin reads the body of POST /api/join. The room may be missing.
+// Errors: InvalidJSON, UnknownField, RoomRequired, InvalidRoom,
+// InvalidUsername, InvalidRequest.
 func parseJoin(body []byte) (stagedoor.Request, error) {
 	var request stagedoor.Request
-	seenRoom := false
 	err := readObject(body, func(name string, value func() (jsontext.Value, error)) error {
 		switch name {
-		case "room", "username":
+		case "room", "username", "device", "guest":
 		default:
 			return unknownField(name)
 		}
@@ -102,34 +117,53 @@ func parseJoin(body []byte) (stagedoor.Request, error) {
 		if err != nil {
 			return err
 		}
-		if name == "room" {
-			seenRoom = true
+		switch name {
+		case "room":
 			request.Room, err = roomValue(raw)
-		} else {
+		case "username":
 			request.Name, err = nameValue(raw)
+		case "device":
+			request.Device, err = deviceValue(raw)
+		case "guest":
+			request.Guest, err = guestValue(raw)
 		}
 		return err
 	})
-	if err == nil && !seenRoom {
-		err = stagedoor.Refuse(stagedoor.RoomRequired, `name the room: {"room": "…"}`)
-	}
 	if err != nil {
 		return stagedoor.Request{}, err
 	}
 	return request, nil
 }
 
+// deviceValue reads the name of a device; null and "" are absent. Errors: InvalidRequest.
+func deviceValue(raw jsontext.Value) (string, error) {
+	text, ok := textValue(raw)
+	if raw.Kind() == 'n' || ok && (text == "" || stagedoor.CheckDevice(text)) {
+		return text, nil
+	}
+	return "", stagedoor.Refuse(stagedoor.InvalidRequest, "device must be 1 to 32 letters, digits, - and _")
+}
+
+// guestValue reads what tells guests apart; null and "" are absent. Errors: InvalidRequest.
+func guestValue(raw jsontext.Value) (string, error) {
+	text, ok := textValue(raw)
+	if raw.Kind() == 'n' || ok && (text == "" || stagedoor.CheckGuest(text)) {
+		return text, nil
+	}
+	return "", stagedoor.Refuse(stagedoor.InvalidRequest, "guest must be 16 to 64 letters, digits, - and _")
+}
+
 // unknownField names the field that was probably meant, never the bytes sent.
 func unknownField(name string) error {
-	for _, known := range []string{"room", "username"} {
+	for _, known := range []string{"room", "username", "device", "guest"} {
 		if strings.EqualFold(name, known) {
 			return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; write "+known+" in lower case")
 		}
 	}
 	if standardFields[name] != "" {
-		return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; LiveKit's standard fields are taken by /api/token, here it is room and username")
+		return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; LiveKit's standard fields are taken by /api/token, here it is "+joinFields)
 	}
-	return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; only room and username are taken here")
+	return stagedoor.Refuse(stagedoor.UnknownField, "unknown field; only "+joinFields+" are taken here")
 }
 
 // nfc composes what people type: names are compared byte by byte.

@@ -43,6 +43,14 @@ type Options struct {
 	// Admin is also served under /admin/api/ when it is set and has a Token:
 	// without one it would be open to everybody.
 	Admin *Admin
+	// DefaultRoom is the room of a /api/token request that names none; empty, or
+	// nil, refuses it.
+	DefaultRoom func() stagedoor.Room
+	// Invitations lists what a principal has made; nil: there are none.
+	Invitations func(ctx context.Context, by stagedoor.PrincipalKey) ([]stagedoor.Invitation, error)
+	// InviteURL is the page that invitations lead to; empty: the page that
+	// asked for one, at the root of its origin.
+	InviteURL string
 	// Helper is client/livekit-join.js, Spec is docs/openapi.yaml.
 	Helper, Spec []byte
 	// Demo is the demo room of stagedoor dev; nil in production.
@@ -82,6 +90,9 @@ func (a *api) routes() http.Handler {
 	get := func(h http.HandlerFunc) http.Handler { return only(h, http.MethodGet, http.MethodHead) }
 	mux.Handle("/api/join", post(a.join))
 	mux.Handle("/api/token", post(a.token))
+	mux.Handle("/api/moderate", post(a.moderate))
+	mux.Handle("/api/invites", only(a.invites, http.MethodGet, http.MethodHead, http.MethodPost))
+	mux.Handle("/api/invites/{id}", only(a.revokeInvite, http.MethodDelete))
 	if a.StripeEvent != nil {
 		mux.Handle("/webhooks/stripe", post(webhook(a.StripeEvent, "Stripe-Signature")))
 	}

@@ -23,7 +23,7 @@ type tokenAnswer struct {
 
 // token serves POST /api/token, LiveKit's standard token endpoint.
 func (a *api) token(w http.ResponseWriter, r *http.Request) {
-	admission, err := a.admit(w, r, parseToken)
+	admission, err := a.admit(w, r, a.parseToken, stagedoor.Refuse(stagedoor.RoomRequired, "name the room: room_name"))
 	if err != nil {
 		refuse(w, r, err)
 		return
@@ -44,9 +44,20 @@ var standardFields = map[string]string{
 	"room_config": "room_config", "roomConfig": "room_config",
 }
 
+// parseToken reads the body of POST /api/token, and takes the policy's room
+// where none is named. Errors: those of the function parseToken.
+func (a *api) parseToken(body []byte) (stagedoor.Request, error) {
+	request, err := parseToken(body)
+	if err == nil && request.Room == "" && request.Guest == "" && a.DefaultRoom != nil {
+		request.Room = a.DefaultRoom()
+	}
+	return request, err
+}
+
 // parseToken reads the body of POST /api/token. Unknown keys are ignored, as
 // the standard's readers do; a field that the caller may not set is refused.
-// Errors: InvalidJSON, RoomRequired, InvalidRoom, InvalidUsername, FieldNotAllowed.
+// The room may be missing. Errors: InvalidJSON, InvalidRoom, InvalidUsername,
+// FieldNotAllowed, InvalidRequest.
 func parseToken(body []byte) (stagedoor.Request, error) {
 	var request stagedoor.Request
 	seen := make(map[string]bool)
@@ -65,9 +76,6 @@ func parseToken(body []byte) (stagedoor.Request, error) {
 		}
 		return setField(&request, field, raw)
 	})
-	if err == nil && request.Room == "" {
-		err = stagedoor.Refuse(stagedoor.RoomRequired, "name the room: room_name")
-	}
 	if err != nil {
 		return stagedoor.Request{}, err
 	}
@@ -98,7 +106,9 @@ func setField(request *stagedoor.Request, field string, raw jsontext.Value) erro
 			err = tooMuch(field)
 		}
 	case "participant_attributes":
-		request.Attributes, err = attributesField(value)
+		if request.Attributes, err = attributesField(value); err == nil {
+			err = takeOwn(request)
+		}
 	case "room_config":
 		if _, isObject := value.(map[string]any); value != nil && !isObject {
 			err = wrongType(field)
@@ -141,6 +151,25 @@ func attributesField(value any) (map[string]string, error) {
 		attributes[name] = text
 	}
 	return attributes, nil
+}
+
+// takeOwn takes out of the attributes what the standard has no field for:
+// which device and which guest a request is for. Errors: InvalidRequest.
+func takeOwn(request *stagedoor.Request) (err error) {
+	own := func(name string, read func(jsontext.Value) (string, error)) string {
+		text, there := request.Attributes[name]
+		delete(request.Attributes, name)
+		if !there || err != nil {
+			return ""
+		}
+		var raw jsontext.Value
+		if raw, err = jsontext.AppendQuote(nil, text); err == nil {
+			text, err = read(raw)
+		}
+		return text
+	}
+	request.Device, request.Guest = own("device", deviceValue), own("guest", guestValue)
+	return err
 }
 
 // agentsField reads the one thing of a room_config that a policy can allow:

@@ -69,6 +69,8 @@ func everyCall(t *testing.T, s *RoomService) map[string]func() (any, error) {
 			p, found, err := s.UpdatePermission(ctx, "r", "ann", stagedoor.Grants{})
 			return answered{p, found}, err
 		},
+		"Mute":   func() (any, error) { return s.Mute(ctx, "r", "ann", "TR_1") },
+		"Send":   func() (any, error) { return s.Send(ctx, "r", "ann", "stagedoor", []byte("{}")) },
 		"Remove": func() (any, error) { return s.Remove(ctx, "r", "ann") },
 	}
 }

@@ -12,6 +12,14 @@ import (
 // SPEC: livekit/protocol protobufs/livekit_models.proto ParticipantInfo.Kind.
 const standardKind = "STANDARD"
 
+// audioTrack is the kind of track that carries sound.
+const audioTrack = "AUDIO"
+
+// trackTypes lists LiveKit's names of the kinds of tracks by their numbers.
+//
+// SPEC: livekit/protocol protobufs/livekit_models.proto TrackType.
+func trackTypes() []string { return []string{audioTrack, "VIDEO", "DATA"} }
+
 // sourceNames lists LiveKit's names of the sources by their numbers.
 //
 // SPEC: livekit/protocol protobufs/livekit_models.proto TrackSource.
@@ -61,6 +69,11 @@ func readParticipant(m *message, room stagedoor.Room) stagedoor.Participant {
 		Room: room, Identity: stagedoor.Identity(m.text("identity")), SID: m.text("sid"),
 		Standard: m.enum("kind", []string{standardKind}) == standardKind,
 		Grants:   readPermission(m.object("permission")),
+	}
+	for _, track := range m.messages("tracks") {
+		p.Tracks = append(p.Tracks, stagedoor.Track{
+			SID: track.text("sid"), Audio: track.enum("type", trackTypes()) == audioTrack, Muted: track.boolean("muted"),
+		})
 	}
 	// Both times say the same; older servers know seconds alone.
 	seconds, milliseconds := m.integer("joinedAt"), m.integer("joinedAtMs")

@@ -43,19 +43,28 @@ type participantRef struct {
 	RevokeTokenTS int64 `json:"revoke_token_ts,string,omitempty"`
 }
 
-// Rooms returns the rooms that somebody is in. A room that LiveKit reports
-// with zero participants is left out; LiveKit refreshes that number every five
-// seconds, so a room may be missing that long after its first participant.
-func (s *RoomService) Rooms(ctx context.Context) ([]stagedoor.Room, error) {
+// Rooms returns the rooms that there are. Empty is what LiveKit reports, which
+// refreshes the number of participants every five seconds, so that a room may
+// be called empty that long after its first participant.
+func (s *RoomService) Rooms(ctx context.Context) ([]stagedoor.OpenRoom, error) {
 	reply, _, err := s.call(ctx, "ListRooms", adminGrant{RoomList: true}, struct{}{})
 	if err != nil {
 		return nil, err
 	}
-	rooms := []stagedoor.Room{}
+	rooms := []stagedoor.OpenRoom{}
 	for _, room := range reply.messages("rooms") {
-		if name := room.text("name"); name != "" && (!room.has("numParticipants") || room.integer("numParticipants") > 0) {
-			rooms = append(rooms, stagedoor.Room(name))
+		name := room.text("name")
+		if name == "" {
+			continue
 		}
+		open := stagedoor.OpenRoom{Room: stagedoor.Room(name), Empty: room.has("numParticipants") && room.integer("numParticipants") == 0}
+		// Both times say the same; older servers know seconds alone.
+		if milliseconds := room.integer("creationTimeMs"); milliseconds > 0 {
+			open.CreatedAt = time.UnixMilli(milliseconds).UTC()
+		} else if seconds := room.integer("creationTime"); seconds > 0 {
+			open.CreatedAt = time.Unix(seconds, 0).UTC()
+		}
+		rooms = append(rooms, open)
 	}
 	if err := reply.failure(); err != nil {
 		return nil, noAnswer(err)
@@ -130,6 +139,41 @@ func (s *RoomService) Remove(ctx context.Context, room stagedoor.Room, identity 
 	}
 	request := participantRef{Room: string(room), Identity: string(identity), RevokeTokenTS: s.Now().Unix()}
 	_, found, err := s.call(ctx, "RemoveParticipant", adminOf(room), request)
+	return found, err
+}
+
+// Mute mutes one track of a participant; they may unmute it themselves. false
+// when there is no such participant or track.
+func (s *RoomService) Mute(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, track string) (bool, error) {
+	if err := checkNames(string(room), string(identity), track); err != nil {
+		return false, err
+	}
+	request := struct {
+		Room     string `json:"room"`
+		Identity string `json:"identity"`
+		Track    string `json:"track_sid"`
+		Muted    bool   `json:"muted"`
+	}{string(room), string(identity), track, true}
+	_, found, err := s.call(ctx, "MutePublishedTrack", adminOf(room), request)
+	return found, err
+}
+
+// Send sends a data message to one participant, reliably, under a topic.
+// Nobody is told whether it arrived; false when the room is not there.
+//
+// SPEC: livekit/protocol protobufs/livekit_room.proto SendDataRequest.
+func (s *RoomService) Send(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, topic string, data []byte) (bool, error) {
+	if err := checkNames(string(room), string(identity), topic); err != nil {
+		return false, err
+	}
+	request := struct {
+		Room       string   `json:"room"`
+		Data       []byte   `json:"data"`
+		Kind       string   `json:"kind"`
+		Identities []string `json:"destination_identities"`
+		Topic      string   `json:"topic"`
+	}{string(room), data, "RELIABLE", []string{string(identity)}, topic}
+	_, found, err := s.call(ctx, "SendData", adminOf(room), request)
 	return found, err
 }
 

@@ -29,13 +29,15 @@ func TestEveryCallAsksExactlyItsQuestion(t *testing.T) {
 		video               map[string]any
 		want                any
 	}{
-		"Rooms": {"ListRooms", `{"rooms":[{"name":"a","num_participants":2},{"name":"empty","num_participants":0},{"name":"unsaid"},{"sid":"RM_"}]}`, `{}`,
-			map[string]any{"roomList": true}, []stagedoor.Room{"a", "unsaid"}},
+		"Rooms": {"ListRooms", `{"rooms":[{"name":"a","num_participants":2,"creation_time":"1795348800","creation_time_ms":"1795348800123"},{"name":"empty","num_participants":0},{"name":"unsaid","creation_time":"1795348800"},{"sid":"RM_"}]}`, `{}`,
+			map[string]any{"roomList": true}, []stagedoor.OpenRoom{{Room: "a", CreatedAt: now.Add(123 * time.Millisecond)}, {Room: "empty", Empty: true}, {Room: "unsaid", CreatedAt: now}}},
 		"Participants": {"ListParticipants", `{"participants":[` + annInfo + `]}`, `{"room":"r"}`, admin, []stagedoor.Participant{ann()}},
 		"Participant":  {"GetParticipant", annInfo, `{"room":"r","identity":"ann"}`, admin, answered{ann(), true}},
 		"UpdatePermission": {"UpdateParticipant", annInfo, `{"room":"r","identity":"ann","permission":{"can_subscribe":false,"can_publish":false,"can_publish_data":false,
 			"can_publish_sources":[],"hidden":false,"recorder":false,"can_update_metadata":false,"agent":false,"can_subscribe_metrics":false,"can_manage_agent_session":false}}`,
 			admin, answered{ann(), true}},
+		"Mute":   {"MutePublishedTrack", `{}`, `{"room":"r","identity":"ann","track_sid":"TR_1","muted":true}`, admin, true},
+		"Send":   {"SendData", `{}`, `{"room":"r","data":"e30=","kind":"RELIABLE","destination_identities":["ann"],"topic":"stagedoor"}`, admin, true},
 		"Remove": {"RemoveParticipant", `{}`, `{"room":"r","identity":"ann","revoke_token_ts":"1795348800"}`, admin, true},
 	} {
 		t.Run(name, func(t *testing.T) {

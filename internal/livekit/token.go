@@ -55,9 +55,11 @@ type claims struct {
 	RoomConfig *roomConfig       `json:"roomConfig,omitempty"`
 }
 
-// roomConfig asks for agents; nothing else of LiveKit's RoomConfiguration has a field.
+// roomConfig asks for agents and caps the room, which LiveKit heeds when the
+// token opens it; nothing else of LiveKit's RoomConfiguration has a field.
 type roomConfig struct {
-	Agents []agentDispatch `json:"agents"`
+	MaxParticipants int             `json:"maxParticipants,omitempty"`
+	Agents          []agentDispatch `json:"agents,omitempty"`
 }
 
 type agentDispatch struct {
@@ -95,8 +97,8 @@ func (s *Signer) Sign(a stagedoor.Admission) (stagedoor.Token, error) {
 		video.CanPublishSources = a.Grants.Sources
 	}
 	var config *roomConfig
-	if len(a.Agents) > 0 {
-		config = &roomConfig{}
+	if len(a.Agents) > 0 || a.MaxParticipants > 0 {
+		config = &roomConfig{MaxParticipants: a.MaxParticipants}
 		for _, agent := range a.Agents {
 			config.Agents = append(config.Agents, agentDispatch{agent.Name, agent.Metadata})
 		}

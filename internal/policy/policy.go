@@ -20,13 +20,14 @@ type Default struct {
 }
 
 // Decide grants watching, and publishing with data when the entitlement has
-// the feature. It never fails.
+// the feature. Whoever has the feature invite may invite guests. It never fails.
 func (d Default) Decide(s stagedoor.Situation) (stagedoor.Decision, error) {
 	e := s.Entitlement
 	paid := e.Has(d.PublishFeature)
 	decision := stagedoor.Decision{
 		Grants: stagedoor.Grants{Subscribe: true, Publish: paid, PublishData: paid},
 		TTL:    d.TTL,
+		Invite: e.Has(defaultInvite),
 	}
 	if !paid {
 		decision.PublishDenied = e.Withheld

@@ -11,12 +11,15 @@ import (
 // left stays away: LiveKit's events come in any order.
 func (s *Store) Arrive(ctx context.Context, p stagedoor.Participant) error {
 	return s.write(ctx, retold, "keep an arrival", func(t tx) error {
-		_, err := t.exec(`INSERT INTO presence (room, sid, identity, joined_at, standard, noted_at, left_at) VALUES ($1, $2, $3, $4, $5, $6, 0)
+		changed, err := t.exec(`INSERT INTO presence (room, sid, identity, joined_at, standard, noted_at, left_at) VALUES ($1, $2, $3, $4, $5, $6, 0)
 			ON CONFLICT (room, sid) DO UPDATE SET identity = excluded.identity, joined_at = excluded.joined_at,
 				standard = excluded.standard, noted_at = excluded.noted_at
 			WHERE presence.left_at = 0`,
 			string(p.Room), p.SID, string(p.Identity), millis(p.JoinedAt), p.Standard, millis(s.Now()))
-		return err
+		if err != nil || changed == 0 {
+			return err
+		}
+		return s.settleIn(t, p)
 	})
 }
 
@@ -100,6 +103,9 @@ func (s *Store) Reconcile(ctx context.Context, room stagedoor.Room, listed []sta
 					standard = excluded.standard, noted_at = excluded.noted_at, left_at = 0
 				WHERE presence.left_at = 0 OR presence.noted_at < $7`,
 				string(room), p.SID, string(p.Identity), millis(p.JoinedAt), p.Standard, now, millis(asked)); err != nil {
+				return err
+			}
+			if err := s.settleIn(t, p); err != nil {
 				return err
 			}
 		}

@@ -22,6 +22,7 @@ var errNobody = errors.New("a principal without issuer or subject")
 // principalRow is a row of principals but for its key.
 type principalRow struct {
 	handle, prefix, name, claims string
+	invitation                   string
 	issuedAt                     int64
 	customer, subscription       string
 	refA, refB                   string
@@ -41,7 +42,7 @@ func (s *Store) rowOf(p stagedoor.Principal) (principalRow, error) {
 	if err != nil {
 		return principalRow{}, err
 	}
-	row := principalRow{handle: p.Handle, prefix: p.IdentityPrefix, name: p.Name, claims: string(text), issuedAt: millis(p.IssuedAt), seenAt: millis(s.Now())}
+	row := principalRow{handle: p.Handle, prefix: p.IdentityPrefix, name: p.Name, claims: string(text), invitation: p.Invitation, issuedAt: millis(p.IssuedAt), seenAt: millis(s.Now())}
 	row.customer, row.subscription = s.index.Claimed(claims)
 	references := append(p.References(s.index.Prefixes), "", "")
 	row.refA, row.refB = references[0], references[1]
@@ -119,15 +120,15 @@ func (s *Store) keepPrincipal(ctx context.Context, key stagedoor.PrincipalKey, r
 		// A token that says no time of issue leaves the one that is kept:
 		// what is older than that must still not count.
 		written, err := t.exec(`INSERT INTO principals
-				(issuer, subject, handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+				(issuer, subject, handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 			ON CONFLICT (issuer, subject) DO UPDATE SET
 				handle = excluded.handle, prefix = excluded.prefix, name = excluded.name, claims = excluded.claims,
 				issued_at = CASE WHEN excluded.issued_at > principals.issued_at THEN excluded.issued_at ELSE principals.issued_at END,
 				claim_customer = excluded.claim_customer, claim_subscription = excluded.claim_subscription,
-				ref_a = excluded.ref_a, ref_b = excluded.ref_b, seen_at = excluded.seen_at
+				ref_a = excluded.ref_a, ref_b = excluded.ref_b, seen_at = excluded.seen_at, invitation = excluded.invitation
 			WHERE excluded.issued_at = 0 OR excluded.issued_at >= principals.issued_at`,
-			key.Issuer, key.Subject, r.handle, r.prefix, r.name, r.claims, r.issuedAt, r.customer, r.subscription, r.refA, r.refB, r.seenAt)
+			key.Issuer, key.Subject, r.handle, r.prefix, r.name, r.claims, r.issuedAt, r.customer, r.subscription, r.refA, r.refB, r.seenAt, r.invitation)
 		if err != nil || written > 0 {
 			return err
 		}
@@ -137,12 +138,12 @@ func (s *Store) keepPrincipal(ctx context.Context, key stagedoor.PrincipalKey, r
 	return newest, err
 }
 
-const selectPrincipal = `SELECT handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at
+const selectPrincipal = `SELECT handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation
 	FROM principals WHERE issuer = $1 AND subject = $2`
 
 // columns are where selectPrincipal's columns go.
 func (r *principalRow) columns() []any {
-	return []any{&r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.customer, &r.subscription, &r.refA, &r.refB, &r.seenAt}
+	return []any{&r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.customer, &r.subscription, &r.refA, &r.refB, &r.seenAt, &r.invitation}
 }
 
 func (s *Store) principalRow(ctx context.Context, key stagedoor.PrincipalKey) (principalRow, bool, error) {
@@ -162,7 +163,7 @@ func (s *Store) Principal(ctx context.Context, key stagedoor.PrincipalKey) (stag
 }
 
 func (r principalRow) principal(key stagedoor.PrincipalKey) (stagedoor.Principal, error) {
-	p := stagedoor.Principal{Issuer: key.Issuer, Subject: key.Subject, Handle: r.handle, IdentityPrefix: r.prefix, Name: r.name}
+	p := stagedoor.Principal{Issuer: key.Issuer, Subject: key.Subject, Handle: r.handle, IdentityPrefix: r.prefix, Name: r.name, Invitation: r.invitation}
 	return p, r.restore(&p)
 }
 
@@ -174,12 +175,12 @@ func (s *Store) FindPrincipals(ctx context.Context, user string, limit int) ([]s
 		prefix, handle = "", user
 	}
 	var found []stagedoor.Principal
-	err := s.reads.each(ctx, `SELECT issuer, subject, handle, prefix, name, claims, issued_at FROM principals
+	err := s.reads.each(ctx, `SELECT issuer, subject, handle, prefix, name, claims, issued_at, invitation FROM principals
 			WHERE subject = $1 OR handle = $1 OR (prefix = $2 AND handle = $3)
 			ORDER BY seen_at DESC, issuer, subject LIMIT $4`, []any{user, prefix, handle, limit}, func(scan scan) error {
 		var key stagedoor.PrincipalKey
 		var r principalRow
-		if err := scan(&key.Issuer, &key.Subject, &r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt); err != nil {
+		if err := scan(&key.Issuer, &key.Subject, &r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.invitation); err != nil {
 			return err
 		}
 		p, err := r.principal(key)
@@ -189,8 +190,10 @@ func (s *Store) FindPrincipals(ctx context.Context, user string, limit int) ([]s
 	return found, wrap("find principals", err)
 }
 
-// Minted keeps that a token was handed out to a participant; m.At is now when
-// it is zero. It writes nothing when that is kept of the last hour.
+// Minted keeps that a token was handed out to a participant, and holds its
+// seat where the room is capped; m.At is now when it is zero. Without a cap it
+// writes nothing when that is kept of the last hour. Errors: RoomFull,
+// AlreadyInRoom, IdentityNotAllowed.
 func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 	if m.Principal.Issuer == "" || m.Principal.Subject == "" {
 		return wrap("keep a mint", errNobody)
@@ -203,7 +206,8 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 		return err
 	}
 	age := m.At.Sub(kept.At)
-	if ok && kept.Principal == m.Principal && age < mintEvery {
+	counted := m.Seats > 0 || m.Alone
+	if ok && kept.Principal == m.Principal && age < mintEvery && !counted {
 		return nil
 	}
 	if ok && kept.Principal != m.Principal {
@@ -211,12 +215,25 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 			return err
 		}
 	}
-	return s.write(ctx, retold, "keep a mint", func(t tx) error {
+	var refused error
+	err = s.write(ctx, retold, "keep a mint", func(t tx) error {
+		if counted {
+			if err := s.takeSeat(t, m); stagedoor.KindOf(err) != stagedoor.Internal {
+				refused = err
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
 		_, err := t.exec(`INSERT INTO mints (room, identity, issuer, subject, minted_at) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (room, identity) DO UPDATE SET issuer = excluded.issuer, subject = excluded.subject, minted_at = excluded.minted_at`,
 			string(m.Room), string(m.Identity), m.Principal.Issuer, m.Principal.Subject, millis(m.At))
 		return err
 	})
+	if err == nil {
+		err = refused
+	}
+	return err
 }
 
 // identityKept is how long an identity in a room stays with the principal it

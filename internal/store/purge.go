@@ -16,12 +16,15 @@ const (
 	keepBans       = 30 * day
 	keepPresence   = 7 * day
 	keepPrincipals = 90 * day
+	// A list of them shows what became of one.
+	keepInvitations = 30 * day
 )
 
 // Purge forgets what nobody will ask for again: events after 30 days, bans 30
 // days after they ended by themselves, sessions 7 days after they left, mints
 // after keepMints unless somebody of that room and identity is kept, and
-// principals without a mint after 90 days. A mint's time may be up to an hour
+// principals without a mint after 90 days, seats that nobody took,
+// and invitations with their guests 30 days after they expired. A mint's time may be up to an hour
 // before the last token's, so that keepMints must be longer by that.
 func (s *Store) Purge(ctx context.Context, now time.Time, keepMints time.Duration) error {
 	for _, each := range []struct {
@@ -34,6 +37,11 @@ func (s *Store) Purge(ctx context.Context, now time.Time, keepMints time.Duratio
 		{"DELETE FROM presence WHERE (room, sid) IN (SELECT room, sid FROM presence WHERE left_at > 0 AND left_at < $1 LIMIT $2)", now.Add(-keepPresence), false},
 		{`DELETE FROM mints WHERE (room, identity) IN (SELECT m.room, m.identity FROM mints m WHERE m.minted_at < $1
 			AND NOT EXISTS (SELECT 1 FROM presence p WHERE p.room = m.room AND p.identity = m.identity) LIMIT $2)`, now.Add(-keepMints), false},
+		{"DELETE FROM seats WHERE (room, identity) IN (SELECT room, identity FROM seats WHERE until < $1 LIMIT $2)", now, false},
+		{`DELETE FROM guests WHERE (invitation, subject) IN (SELECT g.invitation, g.subject FROM guests g
+			JOIN invitations i ON i.id = g.invitation WHERE i.expires_at < $1 LIMIT $2)`, now.Add(-keepInvitations), false},
+		{`DELETE FROM invitations WHERE id IN (SELECT i.id FROM invitations i WHERE i.expires_at < $1
+			AND NOT EXISTS (SELECT 1 FROM guests g WHERE g.invitation = i.id) LIMIT $2)`, now.Add(-keepInvitations), false},
 		{`DELETE FROM principals WHERE (issuer, subject) IN (SELECT p.issuer, p.subject FROM principals p WHERE p.seen_at < $1
 			AND NOT EXISTS (SELECT 1 FROM mints m WHERE m.issuer = p.issuer AND m.subject = p.subject) LIMIT $2)`, now.Add(-keepPrincipals), false},
 	} {

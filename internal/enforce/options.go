@@ -1,0 +1,66 @@
+package enforce
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"stagedoor"
+)
+
+// People knows whose participants there can be.
+type People interface {
+	Mint(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Mint, bool, error)
+	MintsOf(ctx context.Context, key stagedoor.PrincipalKey, since time.Time, limit int) ([]stagedoor.Mint, error)
+	Principal(ctx context.Context, key stagedoor.PrincipalKey) (stagedoor.Principal, bool, error)
+	// GuestsOf returns whom a principal has invited: what they may do follows
+	// what the principal may.
+	GuestsOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.PrincipalKey, error)
+}
+
+// Presence keeps who is in which room.
+type Presence interface {
+	Arrive(ctx context.Context, p stagedoor.Participant) error
+	Leave(ctx context.Context, p stagedoor.Participant, at time.Time) error
+	Present(ctx context.Context) ([]stagedoor.Participant, error)
+	PresentOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.Participant, error)
+	Reconcile(ctx context.Context, room stagedoor.Room, listed []stagedoor.Participant, asked time.Time) error
+}
+
+// Places knows who came when a room was full, and whose time in which room is running.
+type Places interface {
+	Surplus(ctx context.Context, room stagedoor.Room, sid string, seats int) (bool, error)
+	SessionRooms(ctx context.Context) (map[stagedoor.Room]time.Time, error)
+	EndSessions(ctx context.Context, room stagedoor.Room, before time.Time) error
+}
+
+// Rooms is LiveKit's RoomService. A participant or room that is not there is
+// false or empty, not an error.
+type Rooms interface {
+	Rooms(ctx context.Context) ([]stagedoor.OpenRoom, error)
+	Participants(ctx context.Context, room stagedoor.Room) ([]stagedoor.Participant, error)
+	Participant(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Participant, bool, error)
+	UpdatePermission(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, grants stagedoor.Grants) (stagedoor.Participant, bool, error)
+	Remove(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (bool, error)
+}
+
+// Media is what else RoomService does for one participant. false means that
+// the participant or track is not there.
+type Media interface {
+	Mute(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, track string) (bool, error)
+	Send(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, topic string, data []byte) (bool, error)
+}
+
+// Options are what New needs; all must be set.
+type Options struct {
+	People   People
+	Presence Presence
+	Places   Places
+	Rooms    Rooms
+	Media    Media
+	// Decide says what a principal may do in a room now, as a join would. An
+	// error other than Banned, RoomForbidden and SessionOver changes nothing.
+	Decide func(ctx context.Context, principal stagedoor.Principal, room stagedoor.Room) (stagedoor.Decision, error)
+	Now    func() time.Time
+	Log    *slog.Logger
+}

@@ -1,0 +1,255 @@
+package enforce
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stagedoor"
+)
+
+func (w *world) Rooms(context.Context) ([]stagedoor.OpenRoom, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.failing(); err != nil {
+		return nil, err
+	}
+	var rooms []stagedoor.OpenRoom
+	for room, created := range w.opened {
+		rooms = append(rooms, stagedoor.OpenRoom{Room: room, CreatedAt: created, Empty: room != "r" || len(w.livekit) == 0})
+	}
+	if _, known := w.opened["r"]; !known && len(w.livekit) > 0 {
+		rooms = append(rooms, stagedoor.OpenRoom{Room: "r"})
+	}
+	return rooms, nil
+}
+
+func (w *world) GuestsOf(_ context.Context, key stagedoor.PrincipalKey) ([]stagedoor.PrincipalKey, error) {
+	return w.guests[key], nil
+}
+
+func (w *world) Surplus(context.Context, stagedoor.Room, string, int) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.surplus, nil
+}
+
+func (w *world) SessionRooms(context.Context) (map[stagedoor.Room]time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	running := map[stagedoor.Room]time.Time{}
+	for room, since := range w.since {
+		running[room] = since
+	}
+	return running, nil
+}
+
+func (w *world) EndSessions(_ context.Context, room stagedoor.Room, before time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if since, ok := w.since[room]; ok && since.Before(before) {
+		delete(w.since, room)
+	}
+	return nil
+}
+
+func (w *world) Mute(_ context.Context, _ stagedoor.Room, identity stagedoor.Identity, track string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.muted = append(w.muted, string(identity)+" "+track)
+	return true, w.failing()
+}
+
+func (w *world) Send(_ context.Context, _ stagedoor.Room, identity stagedoor.Identity, topic string, data []byte) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.failing(); err != nil {
+		return false, err
+	}
+	w.sent = append(w.sent, fmt.Sprintf("%s %s %s", identity, topic, data))
+	return true, nil
+}
+
+// session makes the policy end everybody's time at a moment.
+func (w *world) session(ends time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.decision = func(stagedoor.PrincipalKey, stagedoor.Room) (stagedoor.Decision, error) {
+		if !time.Now().Before(ends) {
+			return stagedoor.Decision{}, stagedoor.Refuse(stagedoor.SessionOver, "over")
+		}
+		return stagedoor.Decision{Grants: watch, TTL: time.Hour, MaxSession: time.Hour, SessionEnds: ends, Until: ends}, nil
+	}
+}
+
+func TestSessionEndsWithAWarningAMinuteBefore(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		ends := time.Now().Add(10*time.Minute + 7*time.Second)
+		w.session(ends)
+		_ = w.LiveKitEvent(t.Context(), joined(w.enter("ann", "PA_1", watch, true), "EV_1"))
+		time.Sleep(time.Until(ends) - 61*time.Second)
+		synctest.Wait()
+		if len(w.sent) != 0 {
+			t.Fatalf("warned too early: %v", w.sent)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if want := `ann stagedoor {"event":"session_ending","secondsLeft":60}`; len(w.sent) != 1 || w.sent[0] != want {
+			t.Fatalf("sent %v", w.sent)
+		}
+		// Whoever comes back in the last minute is told again, and once.
+		_ = w.LiveKitEvent(t.Context(), joined(w.enter("ann", "PA_2", watch, true), "EV_2"))
+		w.Recheck(t.Context(), "ban", []stagedoor.PrincipalKey{ann})
+		synctest.Wait()
+		if len(w.sent) != 2 || !strings.Contains(w.sent[1], `"secondsLeft":59`) {
+			t.Fatalf("sent %v", w.sent)
+		}
+		if len(w.removed) != 0 {
+			t.Fatal("put out before the end")
+		}
+		time.Sleep(time.Until(ends) + 10*time.Millisecond)
+		synctest.Wait()
+		if len(w.removed) != 1 || !strings.Contains(w.log.String(), `"why":"session_over"`) {
+			t.Fatalf("removed %v", w.removed)
+		}
+	})
+}
+
+func TestWarningIsRepeatedUntilLiveKitTakesIt(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		w.session(time.Now().Add(50 * time.Second))
+		p := w.enter("ann", "PA_1", watch, true)
+		w.mu.Lock()
+		w.fail = 2
+		w.mu.Unlock()
+		_ = w.LiveKitEvent(t.Context(), joined(p, "EV_1"))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(w.sent) != 1 {
+			t.Errorf("sent %v", w.sent)
+		}
+	})
+}
+
+func TestNewestBeyondTheCapIsPutOut(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		w.mu.Lock()
+		w.decision = func(stagedoor.PrincipalKey, stagedoor.Room) (stagedoor.Decision, error) {
+			return stagedoor.Decision{Grants: watch, TTL: time.Hour, MaxParticipants: 1}, nil
+		}
+		w.mu.Unlock()
+		_ = w.LiveKitEvent(t.Context(), joined(w.enter("ann", "PA_1", watch, true), "EV_1"))
+		synctest.Wait()
+		if len(w.removed) != 0 {
+			t.Fatal("the first was put out")
+		}
+		w.mu.Lock()
+		w.surplus = true
+		w.mu.Unlock()
+		_ = w.LiveKitEvent(t.Context(), joined(w.enter("bob", "PA_2", watch, true), "EV_2"))
+		synctest.Wait()
+		if len(w.removed) != 1 || w.removed[0].identity != "bob" || !strings.Contains(w.log.String(), `"why":"room_full"`) {
+			t.Errorf("removed %v", w.removed)
+		}
+	})
+}
+
+// Whose room has closed begins anew; whose room is merely empty does not.
+func TestSessionsEndWithTheirRoom(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		long := time.Now().Add(-time.Hour)
+		w.mu.Lock()
+		w.since = map[stagedoor.Room]time.Time{"gone": long, "empty": long, "again": long, "r": time.Now(), "new": time.Now().Add(passEvery)}
+		w.opened = map[stagedoor.Room]time.Time{"empty": long.Add(-time.Second), "again": long.Add(time.Second), "r": time.Now()}
+		w.mu.Unlock()
+		time.Sleep(passEvery + time.Second)
+		synctest.Wait()
+		running, _ := w.SessionRooms(t.Context())
+		var names []string
+		for room := range running {
+			names = append(names, string(room))
+		}
+		slices.Sort(names)
+		// "new" began after LiveKit was asked, as far as the two clocks can tell.
+		if fmt.Sprint(names) != "[empty new r]" {
+			t.Errorf("running: %v", names)
+		}
+		_ = w.LiveKitEvent(t.Context(), stagedoor.LiveKitEvent{ID: "EV_f", Name: "room_finished", Room: "empty", CreatedAt: time.Now()})
+		if running, _ = w.SessionRooms(t.Context()); len(running) != 2 {
+			t.Errorf("running: %v", running)
+		}
+	})
+}
+
+func TestGuestsFollowWhoInvitedThem(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		guest := stagedoor.PrincipalKey{Issuer: stagedoor.GuestIssuer, Subject: "guest"}
+		w.guests = map[stagedoor.PrincipalKey][]stagedoor.PrincipalKey{ann: {guest}}
+		w.mints[target{"r", "guest:1"}] = guest
+		_ = w.LiveKitEvent(t.Context(), joined(w.enter("guest:1", "PA_1", watch, false), "EV_1"))
+		w.decide(publish, nil)
+		w.Recheck(t.Context(), "billing", []stagedoor.PrincipalKey{ann})
+		synctest.Wait()
+		if !w.now("guest:1").Same(publish) {
+			t.Error("the guest was not decided about again")
+		}
+	})
+}
+
+func TestModeratorMutesWhatSounds(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		p := w.enter("bob", "PA_1", publish, true)
+		p.Tracks = []stagedoor.Track{{SID: "TR_a", Audio: true}, {SID: "TR_m", Audio: true, Muted: true}, {SID: "TR_v"}, {SID: "TR_b", Audio: true}}
+		w.livekit[target{"r", "bob"}] = p
+		m := Moderator{Enforcer: w.Enforcer}
+		n, err := m.Mute(t.Context(), "r", "bob")
+		if err != nil || n != 2 || fmt.Sprint(w.muted) != "[bob TR_a bob TR_b]" {
+			t.Errorf("%d %v %v", n, err, w.muted)
+		}
+	})
+}
+
+func TestModeratorRemovesAndKeepsOut(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		var bans []stagedoor.Ban
+		refused := error(nil)
+		m := Moderator{Enforcer: w.Enforcer, Ban: func(_ context.Context, b stagedoor.Ban) (stagedoor.Ban, error) {
+			if len(w.removed) > 0 {
+				t.Error("put out before the ban: they could be back before it")
+			}
+			bans = append(bans, b)
+			return b, refused
+		}}
+		until := time.Now().Add(time.Hour)
+		w.enter("bob", "PA_1", publish, true)
+		w.enter("egress", "PA_2", publish, false)
+		for identity, want := range map[stagedoor.Identity]stagedoor.Kind{"ann": stagedoor.NotFound, "egress": stagedoor.IdentityNotAllowed} {
+			if err := m.Remove(t.Context(), "r", identity, ann, until); stagedoor.KindOf(err) != want {
+				t.Errorf("%s: %v", identity, err)
+			}
+		}
+		w.enter("ann", "PA_3", publish, true)
+		if err := m.Remove(t.Context(), "r", "ann", ann, until); stagedoor.KindOf(err) != stagedoor.IdentityNotAllowed {
+			t.Errorf("themselves: %v", err)
+		}
+		if len(bans) != 0 || len(w.removed) != 0 {
+			t.Fatalf("%v %v", bans, w.removed)
+		}
+		if err := m.Remove(t.Context(), "r", "bob", ann, until); err != nil || len(w.removed) != 1 {
+			t.Fatalf("%v %v", err, w.removed)
+		}
+		if b := bans[0]; b.Principal.Subject != "bob" || b.Room != "r" || !b.Until.Equal(until) || !strings.Contains(b.Reason, "ann") {
+			t.Errorf("%+v", b)
+		}
+		refused = errDown
+		w.enter("bob", "PA_4", publish, true)
+		w.removed = nil
+		if err := m.Remove(t.Context(), "r", "bob", ann, until); err == nil || len(w.removed) != 0 {
+			t.Errorf("a ban that is not kept: %v %v", err, w.removed)
+		}
+	})
+}

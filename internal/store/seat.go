@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+
+	"stagedoor"
+)
+
+var (
+	errFull  = stagedoor.Refuse(stagedoor.RoomFull, "every seat of this room is taken")
+	errAgain = stagedoor.Refuse(stagedoor.AlreadyInRoom, "you are in this room already, on another device or in another window")
+)
+
+// takeSeat counts who is in a capped room and whose seat is held there, and
+// holds one for the mint, all in one transaction. Who is in the room or holds
+// a seat keeps it. Errors: RoomFull, AlreadyInRoom.
+func (s *Store) takeSeat(t tx, m stagedoor.Mint) error {
+	now := millis(m.At)
+	if m.Alone {
+		var present int64
+		_, err := t.row(`SELECT COUNT(*) FROM presence p JOIN mints m ON m.room = p.room AND m.identity = p.identity
+			WHERE p.room = $1 AND p.left_at = 0 AND m.issuer = $2 AND m.subject = $3`,
+			[]any{string(m.Room), m.Principal.Issuer, m.Principal.Subject}, &present)
+		if err != nil {
+			return err
+		}
+		if present > 0 {
+			return errAgain
+		}
+	}
+	if m.Seats <= 0 {
+		return nil
+	}
+	// Several sessions of one identity are one connection, the last of them.
+	var taken, own int64
+	_, err := t.row(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN identity = $2 THEN 1 ELSE 0 END), 0) FROM (
+			SELECT identity FROM presence WHERE room = $1 AND left_at = 0 AND standard
+			UNION SELECT identity FROM seats WHERE room = $1 AND until > $3) AS taken`,
+		[]any{string(m.Room), string(m.Identity), now}, &taken, &own)
+	if err != nil {
+		return err
+	}
+	if own == 0 && taken >= int64(m.Seats) {
+		return errFull
+	}
+	_, err = t.exec(`INSERT INTO seats (room, identity, until) VALUES ($1, $2, $3)
+		ON CONFLICT (room, identity) DO UPDATE SET until = excluded.until WHERE excluded.until > seats.until`,
+		string(m.Room), string(m.Identity), millis(m.At.Add(m.SeatFor)))
+	return err
+}
+
+// Surplus reports whether a session came into a room that was full: whether
+// as many other participants, or more, came before it.
+func (s *Store) Surplus(ctx context.Context, room stagedoor.Room, sid string, seats int) (bool, error) {
+	var before int64
+	_, err := s.reads.row(ctx, `SELECT COUNT(DISTINCT p.identity) FROM presence p JOIN presence own ON own.room = p.room AND own.sid = $2
+		WHERE p.room = $1 AND p.left_at = 0 AND p.standard AND p.identity <> own.identity
+			AND (p.joined_at < own.joined_at OR p.joined_at = own.joined_at AND p.sid < own.sid)`, []any{string(room), sid}, &before)
+	return seats > 0 && before >= int64(seats), wrap("count a room's participants", err)
+}
