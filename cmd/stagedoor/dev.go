@@ -106,6 +106,7 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
+		Invitations:    h.store.InvitationsBy,
 		AllowedOrigins: cfg.AllowedOrigins, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})
 	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), d, demo}.print()

@@ -12,6 +12,7 @@ import (
 
 	"stagedoor"
 	"stagedoor/internal/audit"
+	"stagedoor/internal/authn"
 	"stagedoor/internal/billing"
 	"stagedoor/internal/config"
 	"stagedoor/internal/enforce"
@@ -70,13 +71,16 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 		return nil, err
 	}
 	h.door = newDoor(cfg, d, callers, issuers.prefixes, records, a.now)
-	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg), log, rate.NewLimiter(rate.Every(10*time.Second), 1)}, h.bans
+	h.door.Authenticator = authn.Guests{Find: kept.InvitationOf, Others: callers, Now: a.now}
+	h.door.Sessions, h.door.Invitations, h.door.InvitationBook = kept, kept, invitationBook{kept, changed("invitation")}
+	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg), log, rate.NewLimiter(rate.Every(10*time.Second), 1), func() *enforce.Enforcer { return h.enforcer }}, h.bans
 	mid := *h.door
 	if h.billing != nil {
 		h.door.Entitlements, mid.Entitlements = h.billing, h.billing.Known()
 	}
 	rooms := &livekit.RoomService{URL: d.api, Key: d.key, Secret: d.secret, Now: a.now}
-	h.enforcer = enforce.New(enforce.Options{People: kept, Presence: kept, Rooms: rooms, Decide: mid.Decide, Now: a.now, Log: log})
+	h.enforcer = enforce.New(enforce.Options{People: kept, Presence: kept, Places: kept, Rooms: rooms, Media: rooms, Decide: mid.Decide, Now: a.now, Log: log})
+	h.door.Moderators = enforce.Moderator{Enforcer: h.enforcer, Ban: h.bans.Add}
 	h.events = &livekit.WebhookVerifier{Keys: map[string]stagedoor.Secret{d.key: d.secret}, Now: a.now}
 	if cfg.LiveKitAPIKeyPrevious != "" {
 		h.events.Keys[cfg.LiveKitAPIKeyPrevious] = cfg.LiveKitAPISecretPrevious
@@ -133,6 +137,8 @@ type memory struct {
 	claims []string
 	log    *slog.Logger
 	logged *rate.Limiter
+	// enforcer is made after the door whose memory this is.
+	enforcer func() *enforce.Enforcer
 }
 
 // memoryPatience is how long a join waits for the database.
@@ -149,12 +155,14 @@ func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.
 	return known, err
 }
 
-// Minted marks a participant as the door's own.
+// Minted marks a participant as the door's own, with its seat.
 func (m memory) Minted(ctx context.Context, mint stagedoor.Mint) error {
-	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
-	defer cancel()
-	err := m.Store.Minted(ctx, mint)
-	if stagedoor.KindOf(err) != stagedoor.IdentityNotAllowed {
+	err := seated(ctx, func(ctx context.Context, mint stagedoor.Mint) error {
+		ctx, cancel := context.WithTimeout(ctx, memoryPatience)
+		defer cancel()
+		return m.Store.Minted(ctx, mint)
+	}, m.enforcer(), mint)
+	if stagedoor.KindOf(err) == stagedoor.Internal {
 		m.note(err)
 	}
 	return err

@@ -50,6 +50,7 @@ func (*serveCmd) Run(a *app) error {
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
+		Invitations:  h.store.InvitationsBy,
 		RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,
 		Helper: client.Helper, Spec: docs.OpenAPI,

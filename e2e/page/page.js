@@ -19,11 +19,17 @@ function note(what, more) {
   state.log.push({ what, at: Date.now(), ...more });
 }
 
+/** What a participant may publish, by the names of a token; none listed means all. */
+function sourcesOf(who) {
+  const names = [null, 'camera', 'microphone', 'screen_share', 'screen_share_audio'];
+  return (who.permissions?.canPublishSources ?? []).map((source) => names[source]).sort().join(' ');
+}
+
 /** Notes everything that a change of rights brings about. */
 function watch(room) {
   for (const name of ['Reconnecting', 'SignalReconnecting', 'Reconnected', 'MediaDevicesError']) room.on(RoomEvent[name], () => note(name));
   room
-    .on(RoomEvent.ParticipantPermissionsChanged, (_, who) => who === room.localParticipant && note('permissions', { canPublish: who.permissions?.canPublish }))
+    .on(RoomEvent.ParticipantPermissionsChanged, (_, who) => who === room.localParticipant && note('permissions', { canPublish: who.permissions?.canPublish, sources: sourcesOf(who) }))
     .on(RoomEvent.LocalTrackPublished, () => note('published'))
     .on(RoomEvent.LocalTrackUnpublished, () => note('unpublished'))
     .on(RoomEvent.TrackUnpublished, (_, who) => note('ended', { who: who.identity }))
@@ -38,7 +44,8 @@ async function connect(given) {
   const video = document.getElementById('remote');
   state.room
     .on(RoomEvent.TrackPublished, (publication, who) => state.seen.push({ who: who.identity, source: publication.source }))
-    .on(RoomEvent.DataReceived, (bytes, who) => state.data.push({ who: who?.identity, text: new TextDecoder().decode(bytes) }))
+    .on(RoomEvent.DataReceived, (bytes, who, kind, topic) => state.data.push({ who: who?.identity, text: new TextDecoder().decode(bytes), ...(topic && { topic, at: Date.now() }) }))
+    .on(RoomEvent.TrackMuted, (_, who) => note('muted', { who: who.identity }))
     .on(RoomEvent.TrackSubscribed, (track) => track.kind === 'video' && track.attach(video));
   await state.room.connect(given.serverUrl, given.participantToken);
   note('connected');
@@ -82,6 +89,14 @@ async function publishPastTheClient() {
   return refusal(() => me.publishTrack(track));
 }
 
+/** Publishes a picture as if it came from another source; gives the error's words, or null. */
+async function publishAs(source) {
+  const me = state.room.localParticipant;
+  me.hasPermissionsToPublish = () => true;
+  const track = await createLocalVideoTrack();
+  return refusal(() => me.publishTrack(track, { source, name: source }));
+}
+
 /** Waits for something that was noted after the first `after` notes; gives null when it does not come in time. */
 async function noted(what, after, within) {
   for (const end = Date.now() + within; Date.now() < end; ) {
@@ -101,9 +116,11 @@ window.customer = {
   others,
   refusal,
   publishPastTheClient,
+  publishAs,
   noted,
   leave: () => state.room.disconnect(),
   reconnect: () => state.room.simulateScenario('full-reconnect'),
   camera: () => state.room.localParticipant.setCameraEnabled(true).then((publication) => ({ sid: publication?.trackSid, source: publication?.source })),
+  microphone: () => state.room.localParticipant.setMicrophoneEnabled(true).then((publication) => ({ sid: publication?.trackSid })),
   send: (text) => state.room.localParticipant.publishData(new TextEncoder().encode(text), { reliable: true }),
 };

@@ -253,3 +253,37 @@ func TestModeratorRemovesAndKeepsOut(t *testing.T) {
 		}
 	})
 }
+
+// Whoever is refused may ask again and again: LiveKit is not asked each time.
+func TestFullRoomIsLookedIntoSeldom(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		gone := w.enter("ann", "PA_1", watch, true)
+		_ = w.Arrive(t.Context(), gone)
+		delete(w.livekit, target{"r", "ann"})
+		if !w.Look(t.Context(), "r") {
+			t.Fatal("not looked")
+		}
+		if present, _ := w.Present(t.Context()); len(present) != 0 {
+			t.Errorf("present: %+v", present)
+		}
+		for range 100 {
+			if w.Look(t.Context(), "r") {
+				t.Fatal("looked again at once")
+			}
+		}
+		if !w.Look(t.Context(), "other") {
+			t.Error("another room waits for this one")
+		}
+		time.Sleep(lookEvery)
+		if !w.Look(t.Context(), "r") || len(w.looked) != 1 {
+			t.Errorf("after a while; %d rooms are remembered", len(w.looked))
+		}
+		time.Sleep(lookEvery)
+		w.mu.Lock()
+		w.fail = 1
+		w.mu.Unlock()
+		if w.Look(t.Context(), "r") {
+			t.Error("LiveKit did not answer")
+		}
+	})
+}

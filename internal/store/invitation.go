@@ -166,9 +166,10 @@ func (s *Store) RevokeInvitation(ctx context.Context, by stagedoor.PrincipalKey,
 	return s.guests(ctx, "SELECT subject FROM guests WHERE invitation = $1", id)
 }
 
-// GuestsOf returns everybody who came by a principal's invitations.
+// GuestsOf returns who came by a principal's invitations and may still hold a token.
 func (s *Store) GuestsOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.PrincipalKey, error) {
-	return s.guests(ctx, "SELECT g.subject FROM invitations i JOIN guests g ON g.invitation = i.id WHERE i.issuer = $1 AND i.subject = $2", key.Issuer, key.Subject)
+	return s.guests(ctx, `SELECT DISTINCT g.subject FROM invitations i JOIN guests g ON g.invitation = i.id
+		JOIN mints m ON m.issuer = $3 AND m.subject = g.subject WHERE i.issuer = $1 AND i.subject = $2`, key.Issuer, key.Subject, stagedoor.GuestIssuer)
 }
 
 func (s *Store) guests(ctx context.Context, query string, args ...any) ([]stagedoor.PrincipalKey, error) {

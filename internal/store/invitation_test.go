@@ -162,6 +162,12 @@ func TestGuestIsRememberedWithTheInvitation(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 	f.must(f.Admit(t.Context(), v.ID, guest.Key()))
+	if guests, err := f.GuestsOf(t.Context(), host); err != nil || len(guests) != 0 {
+		t.Errorf("guests without a token: %v %v", guests, err)
+	}
+	for _, room := range []stagedoor.Room{"r", "s"} {
+		f.must(f.Minted(t.Context(), stagedoor.Mint{Room: room, Identity: "guest:a", Principal: guest.Key(), At: f.clock()}))
+	}
 	guests, err := f.GuestsOf(t.Context(), host)
 	f.must(err)
 	equal(t, "guests", guests, []stagedoor.PrincipalKey{guest.Key()})

@@ -17,7 +17,10 @@ const (
 	mintEvery = time.Hour
 )
 
-var errNobody = errors.New("a principal without issuer or subject")
+var (
+	errNobody = errors.New("a principal without issuer or subject")
+	errTaken  = stagedoor.Refuse(stagedoor.IdentityNotAllowed, "the identity is somebody else's in this room")
+)
 
 // principalRow is a row of principals but for its key.
 type principalRow struct {
@@ -217,6 +220,15 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 	}
 	var refused error
 	err = s.write(ctx, retold, "keep a mint", func(t tx) error {
+		var now stagedoor.PrincipalKey
+		taken, err := t.row("SELECT issuer, subject FROM mints WHERE room = $1 AND identity = $2", []any{string(m.Room), string(m.Identity)}, &now.Issuer, &now.Subject)
+		if err != nil {
+			return err
+		}
+		if taken && now != m.Principal && now != kept.Principal {
+			refused = errTaken // another was faster
+			return nil
+		}
 		if counted {
 			if err := s.takeSeat(t, m); stagedoor.KindOf(err) != stagedoor.Internal {
 				refused = err
@@ -225,7 +237,7 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 				return err
 			}
 		}
-		_, err := t.exec(`INSERT INTO mints (room, identity, issuer, subject, minted_at) VALUES ($1, $2, $3, $4, $5)
+		_, err = t.exec(`INSERT INTO mints (room, identity, issuer, subject, minted_at) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (room, identity) DO UPDATE SET issuer = excluded.issuer, subject = excluded.subject, minted_at = excluded.minted_at`,
 			string(m.Room), string(m.Identity), m.Principal.Issuer, m.Principal.Subject, millis(m.At))
 		return err
@@ -254,7 +266,7 @@ func (s *Store) checkTaken(ctx context.Context, m stagedoor.Mint, age time.Durat
 		}
 	}
 	if age < identityKept {
-		return stagedoor.Refuse(stagedoor.IdentityNotAllowed, "the identity is somebody else's in this room")
+		return errTaken
 	}
 	return nil
 }

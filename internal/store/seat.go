@@ -8,8 +8,13 @@ import (
 
 var (
 	errFull  = stagedoor.Refuse(stagedoor.RoomFull, "every seat of this room is taken")
+	errMany  = stagedoor.Refuse(stagedoor.RoomFull, "you have as many places in this room as one caller can have")
 	errAgain = stagedoor.Refuse(stagedoor.AlreadyInRoom, "you are in this room already, on another device or in another window")
 )
+
+// maxDevices is how many places of a capped room one principal can have: with
+// a device's name for each, one caller could take them all.
+const maxDevices = 8
 
 // takeSeat counts who is in a capped room and whose seat is held there, and
 // holds one for the mint, all in one transaction. Who is in the room or holds
@@ -42,6 +47,16 @@ func (s *Store) takeSeat(t tx, m stagedoor.Mint) error {
 	}
 	if own == 0 && taken >= int64(m.Seats) {
 		return errFull
+	}
+	var mine int64
+	if _, err := t.row(`SELECT COUNT(*) FROM mints m WHERE m.room = $1 AND m.issuer = $4 AND m.subject = $5 AND m.identity <> $2
+			AND (EXISTS (SELECT 1 FROM presence p WHERE p.room = m.room AND p.identity = m.identity AND p.left_at = 0)
+				OR EXISTS (SELECT 1 FROM seats s WHERE s.room = m.room AND s.identity = m.identity AND s.until > $3))`,
+		[]any{string(m.Room), string(m.Identity), now, m.Principal.Issuer, m.Principal.Subject}, &mine); err != nil {
+		return err
+	}
+	if own == 0 && mine >= maxDevices {
+		return errMany
 	}
 	_, err = t.exec(`INSERT INTO seats (room, identity, until) VALUES ($1, $2, $3)
 		ON CONFLICT (room, identity) DO UPDATE SET until = excluded.until WHERE excluded.until > seats.until`,

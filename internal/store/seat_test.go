@@ -194,3 +194,45 @@ func TestSessionWithoutATimeBeginsNow(t *testing.T) {
 		t.Error(at, err)
 	}
 }
+
+// One caller with a name for each device must not take a room's every seat.
+func TestOneCallerCannotTakeEverySeat(t *testing.T) {
+	f := newFixture(t)
+	device := func(room, subject string, i int) error {
+		return f.Minted(t.Context(), stagedoor.Mint{Room: stagedoor.Room(room), Identity: stagedoor.Identity(fmt.Sprint(subject, ":", i)),
+			Principal: stagedoor.PrincipalKey{Issuer: "i", Subject: subject}, At: f.clock(), Seats: 50, SeatFor: time.Minute})
+	}
+	for i := range maxDevices {
+		f.must(device("r", "ann", i))
+		f.comes("r", fmt.Sprint("ann:", i), fmt.Sprint("PA_", i))
+	}
+	f.mustKind(device("r", "ann", maxDevices), stagedoor.RoomFull)
+	f.must(device("r", "ann", 0))
+	f.must(device("s", "ann", maxDevices))
+	f.must(device("r", "bob", 0))
+}
+
+// Two principals whose identities are alike ask at once: one of them gets it.
+func TestIdentityIsOnePrincipalsUnderARace(t *testing.T) {
+	for range 20 {
+		f := newFixture(t)
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		var winners []string
+		for i := range 20 {
+			group.Go(func() {
+				subject := fmt.Sprint("u", i)
+				if f.Minted(t.Context(), stagedoor.Mint{Room: "r", Identity: "a:b", Principal: stagedoor.PrincipalKey{Issuer: "i", Subject: subject}, At: f.clock()}) == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					winners = append(winners, subject)
+				}
+			})
+		}
+		group.Wait()
+		mint, _, err := f.Mint(t.Context(), "r", "a:b")
+		if err != nil || len(winners) != 1 || mint.Principal.Subject != winners[0] {
+			t.Fatalf("%v got it, and it is %s's: %v", winners, mint.Principal.Subject, err)
+		}
+	}
+}
