@@ -6,6 +6,7 @@ package stagedoor
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 )
 
@@ -287,6 +288,11 @@ func (d *Door) mark(ctx context.Context, principal Principal, decision Decision,
 	}
 	if d.Memory == nil && !counted {
 		return decision, nil
+	}
+	if counted && !remembered { // what keeps a seat is worth a second try
+		var known Principal
+		known, remembered = d.remember(ctx, principal)
+		remembered = remembered && reflect.DeepEqual(known.Claims, principal.Claims) // else it was decided on an older token's
 	}
 	err := error(nil)
 	switch {

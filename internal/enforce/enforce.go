@@ -268,13 +268,13 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 	case putOut:
 		return e.remove(ctx, t, j, why)
 	}
-	e.remind(t, nextLook(decision, e.Now()))
+	e.remind(t, nextLook(decision, j.cause, e.Now()))
 	if !reported.Grants.Same(decision.Grants) {
 		if err := e.update(ctx, t, j, decision); err != nil {
 			return err
 		}
 	}
-	return e.warn(ctx, t, reported.SID, decision.SessionEnds)
+	return e.warn(ctx, t, j.cause, reported.SID, decision.SessionEnds)
 }
 
 // MintedIdentity is the identity of the token that a participant came with.

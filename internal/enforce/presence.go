@@ -10,6 +10,9 @@ import (
 	"stagedoor"
 )
 
+// arrival is the cause of the work on somebody who has just come.
+const arrival = "joined"
+
 // LiveKitEvent takes one verified event. Errors are the store's or LiveKit's;
 // then the event is to be sent again.
 //
@@ -36,7 +39,7 @@ func (e *Enforcer) handle(ctx context.Context, event stagedoor.LiveKitEvent) err
 			return err
 		}
 		// The token it came with may be older than what was decided since.
-		e.check(target{p.Room, p.Identity}, "joined", &p)
+		e.check(target{p.Room, p.Identity}, arrival, &p)
 	case "participant_left", "participant_connection_aborted":
 		if p.SID == "" {
 			return nil

@@ -11,6 +11,9 @@ import (
 const (
 	// warnBefore is how long before their time is over somebody is told.
 	warnBefore = time.Minute
+	// settling is how long somebody who has just come is left alone: before
+	// that their data channel may not be open, and what is sent is lost.
+	settling = 3 * time.Second
 	// topic is the topic of the door's own data messages.
 	topic = "stagedoor"
 	// skew is how far LiveKit's clock may be from the door's when it is asked
@@ -32,18 +35,25 @@ type notice struct {
 
 // nextLook is when somebody is to be looked at again: when the decision may
 // change, or when they are to be warned.
-func nextLook(d stagedoor.Decision, now time.Time) time.Time {
+func nextLook(d stagedoor.Decision, cause string, now time.Time) time.Time {
 	at := d.Until
-	if warnAt := d.SessionEnds.Add(-warnBefore); !d.SessionEnds.IsZero() && now.Before(warnAt) && (at.IsZero() || warnAt.Before(at)) {
+	if d.SessionEnds.IsZero() {
+		return at
+	}
+	warnAt := d.SessionEnds.Add(-warnBefore)
+	if cause == arrival && !warnAt.After(now) {
+		warnAt = now.Add(settling)
+	}
+	if warnAt.After(now) && (at.IsZero() || warnAt.Before(at)) {
 		at = warnAt
 	}
 	return at
 }
 
 // warn tells a participant once per session that less than a minute is left.
-func (e *Enforcer) warn(ctx context.Context, t target, sid string, ends time.Time) error {
+func (e *Enforcer) warn(ctx context.Context, t target, cause, sid string, ends time.Time) error {
 	left := ends.Sub(e.Now())
-	if ends.IsZero() || left > warnBefore {
+	if ends.IsZero() || left > warnBefore || cause == arrival {
 		return nil
 	}
 	e.mu.Lock()

@@ -218,6 +218,11 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 			return err
 		}
 	}
+	if m.Seats > 0 {
+		if err := s.plainlyFull(ctx, m); err != nil {
+			return err
+		}
+	}
 	var refused error
 	err = s.write(ctx, retold, "keep a mint", func(t tx) error {
 		var now stagedoor.PrincipalKey

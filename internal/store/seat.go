@@ -16,6 +16,24 @@ var (
 // a device's name for each, one caller could take them all.
 const maxDevices = 8
 
+// selectTaken counts a room's taken seats, and whether one of them is an
+// identity's own. Several sessions of one identity are one connection, the
+// last of them.
+const selectTaken = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN identity = $2 THEN 1 ELSE 0 END), 0) FROM (
+	SELECT identity FROM presence WHERE room = $1 AND left_at = 0 AND standard
+	UNION SELECT identity FROM seats WHERE room = $1 AND until > $3) AS taken`
+
+// plainlyFull refuses where every seat is taken, without waiting for the
+// turn to write: many ask for a full room. Errors: RoomFull.
+func (s *Store) plainlyFull(ctx context.Context, m stagedoor.Mint) error {
+	var taken, own int64
+	_, err := s.reads.row(ctx, selectTaken, []any{string(m.Room), string(m.Identity), millis(m.At)}, &taken, &own)
+	if err == nil && own == 0 && taken >= int64(m.Seats) {
+		return errFull
+	}
+	return wrap("count a room's seats", err)
+}
+
 // takeSeat counts who is in a capped room and whose seat is held there, and
 // holds one for the mint, all in one transaction. Who is in the room or holds
 // a seat keeps it. Errors: RoomFull, AlreadyInRoom.
@@ -36,13 +54,8 @@ func (s *Store) takeSeat(t tx, m stagedoor.Mint) error {
 	if m.Seats <= 0 {
 		return nil
 	}
-	// Several sessions of one identity are one connection, the last of them.
 	var taken, own int64
-	_, err := t.row(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN identity = $2 THEN 1 ELSE 0 END), 0) FROM (
-			SELECT identity FROM presence WHERE room = $1 AND left_at = 0 AND standard
-			UNION SELECT identity FROM seats WHERE room = $1 AND until > $3) AS taken`,
-		[]any{string(m.Room), string(m.Identity), now}, &taken, &own)
-	if err != nil {
+	if _, err := t.row(selectTaken, []any{string(m.Room), string(m.Identity), now}, &taken, &own); err != nil {
 		return err
 	}
 	if own == 0 && taken >= int64(m.Seats) {
@@ -58,7 +71,7 @@ func (s *Store) takeSeat(t tx, m stagedoor.Mint) error {
 	if own == 0 && mine >= maxDevices {
 		return errMany
 	}
-	_, err = t.exec(`INSERT INTO seats (room, identity, until) VALUES ($1, $2, $3)
+	_, err := t.exec(`INSERT INTO seats (room, identity, until) VALUES ($1, $2, $3)
 		ON CONFLICT (room, identity) DO UPDATE SET until = excluded.until WHERE excluded.until > seats.until`,
 		string(m.Room), string(m.Identity), millis(m.At.Add(m.SeatFor)))
 	return err
