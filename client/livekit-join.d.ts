@@ -35,6 +35,20 @@ export interface LivekitJoinOptions {
    * SPEC: RFC 9110 §10.2.3.
    */
   retries?: number;
+  /**
+   * Which of the caller's devices this is, 1 to 32 of `A-Za-z0-9_-`, for rooms
+   * whose rule says `devices: many`; elsewhere the door answers `field_not_allowed`.
+   * In the `token` protocol it travels as the attribute `device`.
+   */
+  device?: string | null;
+  /**
+   * For an invitation as the credential: a random id of this guest, 16 to 64 of
+   * `A-Za-z0-9_-`. `true`: one that this tab keeps in sessionStorage, under
+   * `stagedoor-guest`, or in memory where that is not available. The same id is
+   * the same guest, who takes one use of the invitation. In the `token` protocol
+   * it travels as the attribute `guest`.
+   */
+  guest?: string | boolean | null;
 }
 
 /**
@@ -44,7 +58,7 @@ export interface LivekitJoinOptions {
  * carries `roomName` and `participantName` alone.
  */
 export interface JoinRequest {
-  /** The room, 1 to 256 bytes. */
+  /** The room, 1 to 256 bytes. A guest may leave it out: it is the invitation's. */
   roomName?: string;
   /** The display name that others see. */
   participantName?: string;
@@ -98,6 +112,12 @@ export interface JoinDetails {
   publishDenied?: PublishDenied;
   /** How long the token is good for, seconds. `join` protocol. */
   ttl?: number;
+  /** May mute and remove others (POST /api/moderate); absent where not. `join` protocol. */
+  moderate?: true;
+  /** May invite guests (POST /api/invites); absent where not. `join` protocol. */
+  invite?: true;
+  /** Whole seconds until the room's time limit puts the caller out; absent without a limit. `join` protocol. */
+  sessionLeft?: number;
 }
 
 /**
@@ -155,3 +175,12 @@ export class JoinError extends Error {
  * SPEC: LiveKit docs, "TokenSource endpoint"; RFC 6750 §2.1; RFC 9110 §10.2.3.
  */
 export function livekitJoin(url: string | URL, options?: LivekitJoinOptions): FetchDetails;
+
+/**
+ * Takes an invitation, `#invite=invite_…`, out of the page's address and gives
+ * its secret: the credential of a guest, for `getAuthToken` beside `guest: true`.
+ * Null where the address has none. The rest of the fragment stays.
+ *
+ * @param location default: the page's own
+ */
+export function takeInvitation(location?: Pick<Location, 'hash' | 'pathname' | 'search'>): string | null;

@@ -1,5 +1,5 @@
 // livekit-join: asks a Stagedoor for the details of one LiveKit room.
-// One function, no dependencies; runs in browsers and in Node 20 or newer.
+// No dependencies; runs in browsers and in Node 20 or newer.
 // Licence: Apache-2.0.
 
 // A wait longer than this belongs to the person at the screen, not to a spinner.
@@ -7,13 +7,10 @@ const LONGEST_WAIT_S = 5;
 const FIRST_BACKOFF_MS = 300;
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // setTimeout fires at once beyond this
 
-// RFC 6750 §2.1, b64token: what may follow "Bearer " in an Authorization header.
-const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
-
+const BEARER_TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/; // RFC 6750 §2.1, b64token: what may follow "Bearer "
 const CODE_WITHOUT_BODY = { 429: 'rate_limited', 502: 'unavailable', 503: 'unavailable', 504: 'unavailable' };
 
-// Every option that LiveKit's TokenSource may hand over, and where the standard
-// request carries it.
+// Every option that LiveKit's TokenSource may hand over, and where the standard request carries it.
 const STANDARD_FIELDS = {
   roomName: 'room_name',
   participantName: 'participant_name',
@@ -24,19 +21,21 @@ const STANDARD_FIELDS = {
 const AGENT_FIELDS = { agentName: 'agent_name', agentMetadata: 'metadata', deployment: 'deployment' };
 const JOIN_FIELDS = { roomName: 'room', participantName: 'username' };
 
+// What the door takes for `device` and `guest`, and where a tab keeps the latter.
+const DEVICE = /^[A-Za-z0-9_-]{1,32}$/;
+const GUEST = /^[A-Za-z0-9_-]{16,64}$/;
+const GUEST_KEY = 'stagedoor-guest';
+
 /**
  * Why no token was given.
  *
- * Codes made here, all with status 0 unless said: `network_error` (nothing
- * readable came back: offline, refused, blocked by CORS, a redirect), `timeout`,
- * `auth_failed` (getAuthToken threw, its error is the `cause`, or gave something
- * that no Authorization header can carry), `field_not_allowed` (an option this
- * protocol cannot carry), `invalid_url`, `invalid_response` (a 2xx without a
- * token, with its status). An answer without a code of its own has `rate_limited`
- * (429), `unavailable` (502, 503, 504) or `http_error`. All others are the
- * server's, such as `expired_token` or `room_forbidden`.
+ * Codes made here, all with status 0 unless said: `network_error` (nothing readable came back: offline, refused, blocked
+ * by CORS, a redirect), `timeout`, `auth_failed` (getAuthToken threw, its error is the `cause`, or gave something that
+ * no Authorization header can carry), `field_not_allowed` (an option this protocol cannot carry), `invalid_url`,
+ * `invalid_response` (a 2xx without a token, with its status). An answer without a code of its own has `rate_limited`
+ * (429), `unavailable` (502, 503, 504) or `http_error`. All others are the server's, such as `expired_token`.
  *
- * No message holds the caller's credential.
+ * No message holds the caller's credential or the guest's id.
  */
 export class JoinError extends Error {
   /**
@@ -57,18 +56,19 @@ export class JoinError extends Error {
 /**
  * Makes the function that asks `url` for one room's details.
  *
- * The result works alone and as `TokenSource.custom(livekitJoin('/api/join', …))`
- * of livekit-client, which adds a cache.
+ * The result works alone and as `TokenSource.custom(livekitJoin('/api/join', …))` of livekit-client, which adds a cache.
  *
- * Takes: `url` (a relative one is resolved against the page's address at each
- * call); `getAuthToken`, asked anew for every attempt, giving the bare token, or
- * null for no Authorization header; `headers` in any form that `fetch` takes;
- * `credentials` (default `same-origin`); `fetch`; `protocol` (`join` or `token`;
- * default `token` where the path ends with /api/token, otherwise `join`);
- * `signal`, ending every call; `timeout`, milliseconds for one attempt, from
- * getAuthToken to the last byte (default 10000; 0 for none); `retries`, further
- * attempts (default 2) after a network error, 502, 503, 504 or 429, and only
- * where no Retry-After asks for more than 5 s; 429 only with a Retry-After.
+ * Takes: `url` (a relative one is resolved against the page's address at each call); `getAuthToken`, asked anew for
+ * every attempt, giving the bare token, or null for no Authorization header; `headers` in any form that `fetch` takes;
+ * `credentials` (default `same-origin`); `fetch`; `protocol` (`join` or `token`; default `token` where the path ends
+ * with /api/token, otherwise `join`); `signal`, ending every call; `timeout`, milliseconds for one attempt, from
+ * getAuthToken to the last byte (default 10000; 0 for none); `retries`, further attempts (default 2) after a network
+ * error, 502, 503, 504 or 429, and only where no Retry-After asks for more than 5 s; 429 only with a Retry-After.
+ *
+ * `device`, 1 to 32 of `A-Za-z0-9_-`, for a room that admits a caller's devices one by one. `guest`, where the
+ * credential is an invitation: 16 to 64 of the same characters, or true for a random id that this tab keeps in
+ * sessionStorage under `stagedoor-guest` (in memory where there is none). The same id is the same guest, who takes one
+ * use of the invitation. A guest may leave the room out.
  *
  * Throws: TypeError for an option that can never work.
  * The function it gives rejects with JoinError, or with the signal's reason.
@@ -86,12 +86,13 @@ export function livekitJoin(url, options = {}) {
   return async function fetchDetails(details = {}, { signal } = {}) {
     const target = resolve(settings.url);
     const protocol = settings.protocol ?? (/\/api\/token\/?$/.test(target.pathname) ? 'token' : 'join');
-    const body = JSON.stringify(requestBody(protocol, details ?? {}));
+    const who = { device: settings.device, guest: settings.guest === true ? guestOfTab() : settings.guest };
+    const body = JSON.stringify(requestBody(protocol, details ?? {}, who));
     const call = follow([settings.signal, signal]);
     try {
       for (let attempt = 0; ; attempt++) {
         try {
-          return await ask(settings, target, body, call.signal);
+          return await ask(settings, target, { body, guest: who.guest }, call.signal);
         } catch (error) {
           const wait = attempt < settings.retries ? retryDelay(error, attempt) : undefined;
           if (wait === undefined || call.signal.aborted) throw error;
@@ -102,6 +103,42 @@ export function livekitJoin(url, options = {}) {
       call.release();
     }
   };
+}
+
+/**
+ * Takes an invitation out of the page's address: `#invite=invite_…`, as POST /api/invites writes it. Gives the secret,
+ * for getAuthToken together with `guest`, or null where there is none. The address bar is left without it
+ * (history.replaceState), so that it is neither bookmarked nor shown; what else the fragment says stays.
+ *
+ * Takes: `location`, anything with `hash`, `pathname` and `search`; default: the page's own.
+ *
+ * @param {{hash: string, pathname: string, search: string}} [location]
+ * @returns {string | null}
+ */
+export function takeInvitation(location = globalThis.location) {
+  const parts = (location?.hash ?? '').replace(/^#/, '').split('&');
+  const secret = parts.find((part) => part.startsWith('invite=invite_'))?.slice('invite='.length);
+  if (!secret || !BEARER_TOKEN.test(secret)) return null;
+  const rest = parts.filter((part) => part !== `invite=${secret}`).join('&');
+  globalThis.history?.replaceState(globalThis.history.state, '', location.pathname + location.search + (rest && `#${rest}`));
+  return secret;
+}
+
+let guestInMemory;
+
+// Storage can be missing, full, or forbidden, where even the look at it throws.
+function guestOfTab() {
+  try {
+    guestInMemory = sessionStorage.getItem(GUEST_KEY) ?? guestInMemory;
+  } catch {}
+  if (!GUEST.test(guestInMemory ?? '')) {
+    // Not randomUUID, which is there on https pages alone.
+    guestInMemory = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+  try {
+    sessionStorage.setItem(GUEST_KEY, guestInMemory);
+  } catch {}
+  return guestInMemory;
 }
 
 function checkSettings(url, options) {
@@ -121,11 +158,18 @@ function checkSettings(url, options) {
     // The platform's own message would quote the value, which may be a secret.
     throw new TypeError('livekitJoin: headers holds a name or a value that HTTP does not allow');
   }
-  return { url, getAuthToken, headers, credentials, fetch, protocol, signal, timeout, retries };
+  return { url, getAuthToken, headers, credentials, fetch, protocol, signal, timeout, retries, ...checkWho(options) };
 }
 
-// Resolved at the call, not when the helper is made, so that a module that
-// names a relative URL can also be loaded where there is no page.
+// Falsy values count as absent. The message quotes neither.
+function checkWho({ device, guest }) {
+  const fits = (value, pattern) => !value || (typeof value === 'string' && pattern.test(value));
+  if (!fits(device, DEVICE)) throw new TypeError('livekitJoin: device must be 1 to 32 of A-Z a-z 0-9 _ -');
+  if (guest !== true && !fits(guest, GUEST)) throw new TypeError('livekitJoin: guest must be true, or 16 to 64 of A-Z a-z 0-9 _ -');
+  return { device: device || undefined, guest: guest || undefined };
+}
+
+// Resolved at the call, so that a module that names a relative URL can also be loaded where there is no page.
 function resolve(url) {
   let target;
   try {
@@ -138,7 +182,7 @@ function resolve(url) {
   return target;
 }
 
-function requestBody(protocol, details) {
+function requestBody(protocol, details, who) {
   const asked = Object.entries(details).filter(([, value]) => !isEmpty(value));
   const body = {};
   const agent = {};
@@ -149,11 +193,13 @@ function requestBody(protocol, details) {
     else throw notCarried(option);
   }
   if (Object.keys(agent).length > 0) body.room_config = { agents: [agent] };
+  const known = Object.fromEntries(Object.entries(who).filter(([, value]) => value));
+  if (protocol === 'join') Object.assign(body, known);
+  else if (!isEmpty(known)) body.participant_attributes = { ...body.participant_attributes, ...known };
   return body;
 }
 
-// Dropping what was asked for would show up as a missing agent or a wrong name
-// in the call, far from the cause.
+// Dropping what was asked for would show up as a missing agent or a wrong name in the call, far from the cause.
 function notCarried(option) {
   const known = Object.hasOwn(STANDARD_FIELDS, option) || Object.hasOwn(AGENT_FIELDS, option);
   const message = known
@@ -168,7 +214,7 @@ function isEmpty(value) {
 }
 
 /** One attempt: credential, request, answer, under one clock. */
-async function ask(settings, target, body, callSignal) {
+async function ask(settings, target, { body, guest }, callSignal) {
   callSignal.throwIfAborted();
   const attempt = follow([callSignal]);
   let timedOut = false;
@@ -182,7 +228,7 @@ async function ask(settings, target, body, callSignal) {
     const headers = requestHeaders(settings.headers, token);
     const response = await send(settings, target, { headers, body, signal: attempt.signal });
     const text = await read(response, attempt.signal);
-    return answer(response, text, redactor(token, headers));
+    return answer(response, text, redactor([token, guest], headers));
   } catch (error) {
     if (callSignal.aborted) throw callSignal.reason;
     if (timedOut) throw new JoinError(`No answer within ${settings.timeout} ms.`, { code: 'timeout' });
@@ -268,6 +314,9 @@ function answer(response, text, redact) {
     permissions,
     publishDenied: string(body.publishDenied) ?? string(body.publish_denied),
     ttl: typeof body.ttl === 'number' ? body.ttl : undefined,
+    moderate: body.moderate === true || undefined,
+    invite: body.invite === true || undefined,
+    sessionLeft: typeof body.sessionLeft === 'number' ? body.sessionLeft : undefined,
   };
   // LiveKit reads the object as JSON, where a key that is there but undefined is an error.
   for (const key of Object.keys(details)) if (details[key] === undefined) delete details[key];
@@ -287,16 +336,14 @@ function string(value) {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-// A proxy that quotes the request in its error page must not put the credential
-// into somebody's error tracker.
-function redactor(token, headers) {
+// A proxy that quotes the request in its error page must not put the credential into somebody's error tracker.
+function redactor(known, headers) {
   const sent = (headers.get('Authorization') ?? '').replace(/^\S+\s+/, '');
-  const secrets = [token, sent].filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
+  const secrets = [...known, sent].filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
   return (text) => secrets.reduce((rest, secret) => rest?.replaceAll(secret, '[redacted]'), text);
 }
 
-// RFC 9110 §10.2.3: seconds, or an HTTP date. The date is read against the
-// server's own clock where the answer shows it.
+// RFC 9110 §10.2.3: seconds, or an HTTP date, read against the server's own clock where the answer shows it.
 function retryAfter(headers) {
   const value = headers.get('Retry-After')?.trim() ?? '';
   if (/^\d+$/.test(value)) return Number(value);
@@ -325,9 +372,8 @@ function pause(milliseconds, signal) {
   return abortable(elapsed, signal).finally(() => clearTimeout(timer));
 }
 
-// Settles with the promise or with the abort, whichever is first: neither
-// getAuthToken nor a fetch of the caller's own has to know about signals. The
-// listener stays: these signals are the helper's own and end with the call.
+// Settles with the promise or with the abort, whichever is first: neither getAuthToken nor a fetch of the caller's own
+// has to know about signals. The listener stays: these signals are the helper's own and end with the call.
 function abortable(promise, signal) {
   return new Promise((done, fail) => {
     if (signal.aborted) fail(signal.reason);
@@ -336,8 +382,7 @@ function abortable(promise, signal) {
   });
 }
 
-// AbortSignal.any, which browsers of 2023 lack, and with a release: a signal
-// that lives as long as the page must not collect a listener per call.
+// AbortSignal.any, which browsers of 2023 lack, with a release: a page's signal must not collect a listener per call.
 function follow(signals) {
   const controller = new AbortController();
   const sources = signals.filter(Boolean);

@@ -19,5 +19,5 @@ test('the declarations themselves are sound', () =>
   compile('--ignoreConfig', '--strict', '--target', 'es2022', '--lib', 'es2022,dom', 'livekit-join.d.ts'));
 
 test('the module exports what the types promise', () => {
-  assert.deepEqual(Object.keys(helper).sort(), ['JoinError', 'livekitJoin']);
+  assert.deepEqual(Object.keys(helper).sort(), ['JoinError', 'livekitJoin', 'takeInvitation']);
 });

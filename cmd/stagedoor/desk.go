@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,23 +23,15 @@ type issuers struct {
 	prefixes []string
 }
 
-// issuersOf names the issuers that the configuration has, and any of the
-// program's own.
-func issuersOf(cfg *config.Config, own ...string) issuers {
+// issuersOf names the issuers, after any of the program's own.
+func issuersOf(all []authn.Issuer, own ...string) issuers {
 	list := issuers{names: own}
-	if !cfg.JWTSecret.Empty() {
-		name := cfg.JWTIssuer
-		if name == "" {
-			name = authn.SharedSecretIssuer
+	for _, i := range all {
+		list.names = append(list.names, cmp.Or(i.ID, authn.SharedSecretIssuer))
+		if i.IdentityPrefix != "" {
+			list.prefixes = append(list.prefixes, i.IdentityPrefix)
 		}
-		list.names = append(list.names, name)
-		list.prefixes = append(list.prefixes, cfg.JWTIdentityPrefix)
 	}
-	if cfg.OIDCIssuer != "" {
-		list.names = append(list.names, cfg.OIDCIssuer)
-		list.prefixes = append(list.prefixes, cfg.OIDCIdentityPrefix)
-	}
-	list.prefixes = slices.DeleteFunc(list.prefixes, func(prefix string) bool { return prefix == "" })
 	return list
 }
 
@@ -53,6 +46,7 @@ type desk struct {
 	// ending is over when the process is told to end; what takes long ends then too.
 	ending  context.Context
 	issuers issuers
+	rules   *rules
 	now     func() time.Time
 }
 
@@ -234,6 +228,9 @@ func (d desk) explainRoom(ctx context.Context, out *stagedoor.Explanation, princ
 	if where == "" {
 		where = "any room"
 	}
+	if err := d.explainRules(ctx, out, principal, room); err != nil {
+		return err
+	}
 	decision, err := d.decide(ctx, principal, where)
 	s := stagedoor.Step{Name: "decision", Mark: stagedoor.Good, Text: "may join " + string(where) + " and publish"}
 	switch kind := stagedoor.KindOf(err); {
@@ -259,6 +256,23 @@ func (d desk) explainRoom(ctx context.Context, out *stagedoor.Explanation, princ
 	if !found {
 		out.Steps = append(out.Steps, stagedoor.Step{Name: "presence", Mark: stagedoor.Remark, Text: "not in " + string(where) + " now"})
 	}
+	return nil
+}
+
+// explainRules adds what the policy file says of a room, on what a decision
+// stands on. A guest's rules are their inviter's.
+func (d desk) explainRules(ctx context.Context, out *stagedoor.Explanation, principal stagedoor.Principal, room stagedoor.Room) error {
+	if room == "" || principal.Invitation != "" {
+		return nil
+	}
+	s := stagedoor.Situation{Principal: principal, Room: room, Now: d.now()}
+	if d.billing != nil {
+		var err error
+		if s.Entitlement, err = d.billing.Known().Entitlement(ctx, principal); err != nil {
+			return err
+		}
+	}
+	out.Steps = append(out.Steps, d.rules.explain(s)...)
 	return nil
 }
 

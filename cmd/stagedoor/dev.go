@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,11 @@ import (
 )
 
 type devCmd struct{}
+
+// demoPolicy is what is decided by where no policy file is named.
+//
+//go:embed demo-policy.yaml
+var demoPolicy string
 
 // Run runs everything on this machine until the process is told to end.
 func (c *devCmd) Run(a *app) error {
@@ -69,7 +75,12 @@ var errLiveKitEnded = errors.New("the LiveKit server ended")
 
 // serve opens the door for the demo callers and for those the configuration names.
 func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deployment, listeners []*net.TCPListener, log *slog.Logger) error {
-	configured, err := newAuthenticator(cfg, d.key, a.now, log)
+	rules, err := a.loadRules(cfg, demoPolicy)
+	if err != nil {
+		return err
+	}
+	issuers := issuersFrom(cfg, rules.issuers())
+	configured, err := newAuthenticator(cfg, issuers, d.key, a.now, log)
 	if err != nil {
 		return failure{exitUsage, err}
 	}
@@ -80,7 +91,7 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	}
 	defer end()
 	demo := &httpapi.Demo{Page: web.Page(), Version: version, LiveKitURL: d.url, Room: "demo", Callers: demoCallers()}
-	h, err := newHouse(context.Background(), a, cfg, *d, demoDoor{demo.Callers, configured}, issuersOf(cfg, demoIssuer), p.plans, io.Discard, log)
+	h, err := newHouse(context.Background(), a, cfg, *d, demoDoor{demo.Callers, configured}, rules, issuersOf(issuers, demoIssuer), p.plans, io.Discard, log)
 	if err != nil {
 		return err
 	}
@@ -101,15 +112,16 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	}
 	defer background(context.Background(), configured.Run)()
 	defer background(context.Background(), h.run)()
+	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, nil, lookEvery, h.policyChanged, log) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	api := httpapi.New(httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
-		Invitations:    h.store.InvitationsBy,
+		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
 		AllowedOrigins: cfg.AllowedOrigins, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})
-	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), d, demo}.print()
+	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), cfg.PolicyFile, d, demo}.print()
 	if err := httpapi.Serve(ctx, api, listeners, 0, log); err != nil {
 		return err
 	}

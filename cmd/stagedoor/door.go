@@ -1,37 +1,51 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"stagedoor"
 	"stagedoor/internal/authn"
 	"stagedoor/internal/config"
+	"stagedoor/internal/policy"
 )
 
-// newAuthenticator builds the callers' issuers that the configuration names.
-func newAuthenticator(cfg *config.Config, mintingKey string, now func() time.Time, log *slog.Logger) (*authn.Authenticator, error) {
-	options := authn.Options{MintingKeys: []string{mintingKey, cfg.LiveKitAPIKeyPrevious}, PlainHTTP: config.PrivateHost, Now: now, Log: log}
+// newAuthenticator builds the callers' issuers.
+func newAuthenticator(cfg *config.Config, issuers []authn.Issuer, mintingKey string, now func() time.Time, log *slog.Logger) (*authn.Authenticator, error) {
+	return authn.New(authn.Options{Issuers: issuers, MintingKeys: []string{mintingKey, cfg.LiveKitAPIKeyPrevious}, PlainHTTP: config.PrivateHost, Now: now, Log: log})
+}
+
+// issuersFrom are the issuers whose callers' tokens are taken: those of the
+// environment, then those of the policy file.
+func issuersFrom(cfg *config.Config, file []policy.Issuer) []authn.Issuer {
+	var list []authn.Issuer
 	if !cfg.JWTSecret.Empty() {
 		issuer := authn.Issuer{ID: cfg.JWTIssuer, Secrets: []stagedoor.Secret{cfg.JWTSecret}, IdentityPrefix: cfg.JWTIdentityPrefix,
 			IdentityClaim: cfg.IdentityClaim, NameClaim: cfg.NameClaim, Audiences: cfg.JWTAudience}
 		if !cfg.JWTSecretPrevious.Empty() {
 			issuer.Secrets = append(issuer.Secrets, cfg.JWTSecretPrevious)
 		}
-		options.Issuers = append(options.Issuers, issuer)
+		list = append(list, issuer)
 	}
 	if cfg.OIDCIssuer != "" {
 		jwksURL := ""
 		if cfg.OIDCJWKSURL != nil {
 			jwksURL = cfg.OIDCJWKSURL.String()
 		}
-		options.Issuers = append(options.Issuers, authn.Issuer{ID: cfg.OIDCIssuer, Remote: true, JWKSURL: jwksURL,
+		list = append(list, authn.Issuer{ID: cfg.OIDCIssuer, Remote: true, JWKSURL: jwksURL,
 			Audiences: cfg.OIDCAudience, AuthorizedParties: cfg.OIDCAuthorizedParties, IdentityPrefix: cfg.OIDCIdentityPrefix,
 			IdentityClaim: cfg.IdentityClaim, NameClaim: cfg.NameClaim})
 	}
-	return authn.New(options)
+	for _, i := range file {
+		list = append(list, authn.Issuer{ID: i.Issuer, Remote: true, JWKSURL: i.JWKSURL,
+			Audiences: i.Audiences, AuthorizedParties: i.AuthorizedParties, IdentityPrefix: i.IdentityPrefix,
+			IdentityClaim: cmp.Or(i.IdentityClaim, cfg.IdentityClaim), NameClaim: cmp.Or(i.NameClaim, cfg.NameClaim)})
+	}
+	return list
 }
 
 // newLogger writes logs as the configuration says: JSON, or text on a terminal.
@@ -55,4 +69,12 @@ func background(ctx context.Context, work func(context.Context)) (stop func()) {
 		cancel()
 		<-done
 	}
+}
+
+// text is a URL as it is written; empty where there is none.
+func text(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.String()
 }

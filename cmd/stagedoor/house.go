@@ -18,7 +18,6 @@ import (
 	"stagedoor/internal/enforce"
 	"stagedoor/internal/httpapi"
 	"stagedoor/internal/livekit"
-	"stagedoor/internal/policy"
 	"stagedoor/internal/store"
 )
 
@@ -31,6 +30,7 @@ type house struct {
 	enforcer *enforce.Enforcer
 	events   *livekit.WebhookVerifier
 	admin    *httpapi.Admin
+	rules    *rules
 	log      *slog.Logger
 	now      func() time.Time
 	ttl      time.Duration
@@ -54,12 +54,12 @@ func plansOf(cfg *config.Config) plans {
 }
 
 // newHouse opens the store and wires every part to it.
-func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, callers stagedoor.Authenticator, issuers issuers, p plans, records io.Writer, log *slog.Logger) (*house, error) {
+func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, callers stagedoor.Authenticator, rules *rules, issuers issuers, p plans, records io.Writer, log *slog.Logger) (*house, error) {
 	kept, err := openStore(ctx, cfg, issuers.prefixes, p.database)
 	if err != nil {
 		return nil, err
 	}
-	h := &house{store: kept, log: log, now: a.now, ttl: cfg.TokenTTL}
+	h := &house{store: kept, rules: rules, log: log, now: a.now, ttl: cfg.TokenTTL}
 	changed := func(cause string) func(context.Context, []stagedoor.PrincipalKey) {
 		return func(ctx context.Context, keys []stagedoor.PrincipalKey) { h.enforcer.Recheck(ctx, cause, keys) }
 	}
@@ -70,10 +70,10 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 		_ = kept.Close()
 		return nil, err
 	}
-	h.door = newDoor(cfg, d, callers, issuers.prefixes, records, a.now)
+	h.door = newDoor(cfg, d, callers, rules, issuers.prefixes, records, a.now)
 	h.door.Authenticator = authn.Guests{Find: kept.InvitationOf, Others: callers, Now: a.now}
 	h.door.Sessions, h.door.Invitations, h.door.InvitationBook = kept, kept, invitationBook{kept, changed("invitation")}
-	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg), log, rate.NewLimiter(rate.Every(10*time.Second), 1), func() *enforce.Enforcer { return h.enforcer }}, h.bans
+	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg), rules, log, rate.NewLimiter(rate.Every(10*time.Second), 1), func() *enforce.Enforcer { return h.enforcer }}, h.bans
 	mid := *h.door
 	if h.billing != nil {
 		h.door.Entitlements, mid.Entitlements = h.billing, h.billing.Known()
@@ -85,7 +85,7 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 	if cfg.LiveKitAPIKeyPrevious != "" {
 		h.events.Keys[cfg.LiveKitAPIKeyPrevious] = cfg.LiveKitAPISecretPrevious
 	}
-	h.admin = newAdmin(cfg, desk{store: kept, bans: h.bans, billing: h.billing, enforcer: h.enforcer, rooms: rooms, decide: mid.Decide, ending: a.ctx, issuers: issuers, now: a.now})
+	h.admin = newAdmin(cfg, desk{store: kept, bans: h.bans, billing: h.billing, enforcer: h.enforcer, rooms: rooms, decide: mid.Decide, ending: a.ctx, issuers: issuers, rules: rules, now: a.now})
 	return h, nil
 }
 
@@ -112,10 +112,10 @@ func newBilling(ctx context.Context, cfg *config.Config, prefixes []string, p pl
 }
 
 // newDoor wires the seams together.
-func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, prefixes []string, records io.Writer, now func() time.Time) *stagedoor.Door {
+func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, rules *rules, prefixes []string, records io.Writer, now func() time.Time) *stagedoor.Door {
 	return &stagedoor.Door{
 		Authenticator:    callers,
-		Policy:           policy.Default{PublishFeature: stagedoor.Feature(cfg.PublishFeature), TTL: cfg.TokenTTL},
+		Policy:           rules,
 		Signer:           &livekit.Signer{Key: d.key, Secret: d.secret, Now: now},
 		AuditLog:         audit.New(records, now, httpapi.RequestID),
 		IdentityPrefixes: prefixes,
@@ -125,7 +125,7 @@ func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, 
 }
 
 // claimsKept are the claims that decisions name: what is not kept of a token
-// cannot be decided on once the request is over.
+// cannot be decided on once the request is over. Those of the rules come to them.
 func claimsKept(cfg *config.Config) []string {
 	return []string{cfg.CustomerClaim, cfg.SubscriptionClaim}
 }
@@ -135,6 +135,7 @@ func claimsKept(cfg *config.Config) []string {
 type memory struct {
 	*store.Store
 	claims []string
+	rules  *rules
 	log    *slog.Logger
 	logged *rate.Limiter
 	// enforcer is made after the door whose memory this is.
@@ -144,10 +145,17 @@ type memory struct {
 // memoryPatience is how long a join waits for the database.
 const memoryPatience = 300 * time.Millisecond
 
+// seatPatience is the same where there is a seat to take: without it they
+// could not even watch, and many may ask at once.
+const seatPatience = 3 * time.Second
+
+// policyChanged has everybody decided again by other rules.
+func (h *house) policyChanged(ctx context.Context) { h.enforcer.Recheck(ctx, "policy", nil) }
+
 // Remember keeps the named claims and returns the principal with these alone,
 // so that a join stands on what a decision mid-call will stand on.
 func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.Principal, error) {
-	p.Claims = p.Claims.Keep(m.claims)
+	p.Claims = m.rules.keep(p.Claims, m.claims)
 	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
 	defer cancel()
 	known, err := m.Store.Remember(ctx, p)
@@ -158,7 +166,11 @@ func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.
 // Minted marks a participant as the door's own, with its seat.
 func (m memory) Minted(ctx context.Context, mint stagedoor.Mint) error {
 	err := seated(ctx, func(ctx context.Context, mint stagedoor.Mint) error {
-		ctx, cancel := context.WithTimeout(ctx, memoryPatience)
+		patience := memoryPatience
+		if mint.Seats > 0 || mint.Alone {
+			patience = seatPatience
+		}
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		return m.Store.Minted(ctx, mint)
 	}, m.enforcer(), mint)

@@ -52,6 +52,7 @@ type cli struct {
 	Unban   unbanCmd   `cmd:"" help:"Let somebody in again."`
 	Bans    bansCmd    `cmd:"" help:"List who is kept out."`
 	Sync    syncCmd    `cmd:"" help:"Compare everything with Stripe now."`
+	Policy  policyCmd  `cmd:"" help:"Try a policy file."`
 	Token   tokenCmd   `cmd:"" help:"Print one LiveKit token, for an operator's test."`
 	Version versionCmd `cmd:"" help:"Print version, commit and Go version."`
 }

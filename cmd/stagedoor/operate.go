@@ -75,7 +75,11 @@ func doorAt(ctx context.Context, base string) bool {
 // operateDirectly serves the API to this process alone, over the database.
 func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	who := issuersOf(cfg)
+	rules, err := a.loadRules(cfg, "")
+	if err != nil {
+		return nil, err
+	}
+	who := issuersOf(issuersFrom(cfg, rules.issuers()))
 	kept, err := openStore(a.ctx, cfg, who.prefixes, cfg.DatabasePath)
 	if err != nil {
 		return nil, err
@@ -85,8 +89,8 @@ func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 		_ = kept.Close()
 		return nil, err
 	}
-	d := desk{store: kept, bans: bans, ending: a.ctx, issuers: who, now: a.now}
-	door := newDoor(cfg, deployment{}, nil, who.prefixes, io.Discard, a.now)
+	d := desk{store: kept, bans: bans, ending: a.ctx, issuers: who, rules: rules, now: a.now}
+	door := newDoor(cfg, deployment{}, nil, rules, who.prefixes, io.Discard, a.now)
 	door.Bans = bans
 	stop := func() {}
 	if d.billing, err = newBilling(a.ctx, cfg, who.prefixes, plansOf(cfg), kept, a.now, log, nil); err != nil {

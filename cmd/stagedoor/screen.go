@@ -5,6 +5,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"stagedoor"
 	"stagedoor/internal/httpapi"
 )
 
@@ -14,8 +15,10 @@ type screen struct {
 	colour bool
 	// url is where the page is, admin where operators ask.
 	url, admin string
-	livekit    *deployment
-	demo       *httpapi.Demo
+	// policy is the policy file; empty: the demo's own rules.
+	policy  string
+	livekit *deployment
+	demo    *httpapi.Demo
 }
 
 func (s screen) print() {
@@ -34,6 +37,11 @@ func (s screen) print() {
 		p("  Stripe    a small one of the demo's own: change Bob's plan beside the room and watch the call")
 	} else {
 		p("  Stripe    the account of STRIPE_SECRET_KEY")
+	}
+	if s.policy != "" {
+		p("  Policy    %s, read again when it changes", stagedoor.Printable(s.policy))
+	} else {
+		p("  Policy    the demo's own: every room, Alice may mute, remove and invite; POLICY_FILE names another")
 	}
 	p("  Admin     http://%s  (try: ADMIN_URL=http://%s stagedoor explain --user bob --room demo)", s.admin, s.admin)
 	p("")

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // a 200; ! ready for anything else), gone ADDRESS (wait until nothing listens),
 // jwt NAME SECRET [claim=value …] (a caller's token into $NAME), http METHOD URL
 // STATUS [header …] [< body] (the answer becomes stdout) and grab NAME REGEXP
-// (a group of stdout into $NAME).
+// (a group of stdout into $NAME). eventually http … waits ten seconds for the status.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"port": cmdPort, "ready": cmdReady, "jwt": cmdJWT, "http": cmdHTTP, "gone": cmdGone, "grab": cmdGrab,
+			"port": cmdPort, "ready": cmdReady, "jwt": cmdJWT, "http": cmdHTTP, "gone": cmdGone, "eventually": cmdEventually, "grab": cmdGrab,
 		},
 	})
 }
@@ -104,6 +104,16 @@ func cmdJWT(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdHTTP(ts *testscript.TestScript, _ bool, args []string) {
+	resp, body := sendHTTP(ts, args)
+	_ = resp.Header.Write(ts.Stdout())
+	_, _ = fmt.Fprintln(ts.Stdout(), body)
+	if fmt.Sprint(resp.StatusCode) != args[2] {
+		ts.Fatalf("%s %s: %d %s", args[0], args[1], resp.StatusCode, body)
+	}
+}
+
+// sendHTTP sends the request that an http's arguments say.
+func sendHTTP(ts *testscript.TestScript, args []string) (*http.Response, string) {
 	if len(args) < 3 {
 		ts.Fatalf("usage: http METHOD URL STATUS [name: value …] [< body]")
 	}
@@ -127,11 +137,19 @@ func cmdHTTP(ts *testscript.TestScript, _ bool, args []string) {
 	_, err = out.ReadFrom(resp.Body)
 	ts.Check(err)
 	ts.Check(resp.Body.Close())
-	_ = resp.Header.Write(ts.Stdout())
-	_, _ = fmt.Fprintln(ts.Stdout(), out.String())
-	if fmt.Sprint(resp.StatusCode) != args[2] {
-		ts.Fatalf("%s %s: %d %s", args[0], args[1], resp.StatusCode, out.String())
+	return resp, out.String()
+}
+
+// cmdEventually repeats an http until its status is the one wanted.
+func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
+	var last int
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		resp, _ := sendHTTP(ts, args[1:])
+		if last = resp.StatusCode; fmt.Sprint(last) == args[3] {
+			return
+		}
 	}
+	ts.Fatalf("%q: still %d", args, last)
 }
 
 // standInLiveKit answers like a LiveKit server's health check, at the port of

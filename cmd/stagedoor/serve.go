@@ -27,11 +27,22 @@ func (*serveCmd) Run(a *app) error {
 	log := newLogger(cfg, a.err)
 	warn(log, report)
 	d := deployment{url: cfg.ClientURL(), api: cfg.APIURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}
-	callers, err := newAuthenticator(cfg, d.key, a.now, log)
+	rules, err := a.loadRules(cfg, "")
+	if err != nil {
+		return err
+	}
+	hangups, release := rules.hangups()
+	defer release()
+	issuers := issuersFrom(cfg, rules.issuers())
+	if len(issuers) == 0 { // the policy file might have named one
+		_ = (&config.Report{Problems: []config.Problem{config.NoCallers()}}).Format(a.err, coloured(a.err, a.environ))
+		return failure{status: exitUsage}
+	}
+	callers, err := newAuthenticator(cfg, issuers, d.key, a.now, log)
 	if err != nil {
 		return failure{exitUsage, err}
 	}
-	h, err := newHouse(context.Background(), a, cfg, d, callers, issuersOf(cfg), plansOf(cfg), a.out, log)
+	h, err := newHouse(context.Background(), a, cfg, d, callers, rules, issuersOf(issuers), plansOf(cfg), a.out, log)
 	if err != nil {
 		return err
 	}
@@ -46,11 +57,12 @@ func (*serveCmd) Run(a *app) error {
 	}
 	defer background(context.Background(), callers.Run)()
 	defer background(context.Background(), h.run)()
+	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
 	options := httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
-		Invitations:  h.store.InvitationsBy,
+		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
 		RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,
 		Helper: client.Helper, Spec: docs.OpenAPI,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -99,9 +100,9 @@ func TestSettingsReachTheDoor(t *testing.T) {
 	}
 }
 
-// An issuer's published keys, its audience and its authorized parties.
-func TestIssuerSettingsReachTheDoor(t *testing.T) {
-	t.Parallel()
+// provider is an identity provider: where its keys are, and tokens it signs.
+func provider(t *testing.T) (keys string, sign func(jwt.MapClaims) string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -112,9 +113,29 @@ func TestIssuerSettingsReachTheDoor(t *testing.T) {
 	idp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintf(w, `{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":%q,"y":%q}]}`, coordinate(key.X), coordinate(key.Y))
 	}))
-	defer idp.Close()
+	t.Cleanup(idp.Close)
+	return idp.URL, func(changes jwt.MapClaims) string {
+		t.Helper()
+		claims := jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(time.Hour).Unix()}
+		for k, v := range changes {
+			claims[k] = v
+		}
+		token := jwt.NewWithClaims(jwt.SigningMethodES256, claims)
+		token.Header["kid"] = "k"
+		signed, err := token.SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+}
+
+// An issuer's published keys, its audience and its authorized parties.
+func TestIssuerSettingsReachTheDoor(t *testing.T) {
+	t.Parallel()
+	keys, sign := provider(t)
 	const issuer = "https://idp.acme.example/"
-	_, url, _ := startServe(t, "DRAIN_DELAY=0s", "OIDC_ISSUER="+issuer, "OIDC_JWKS_URL="+idp.URL, "OIDC_AUDIENCE=door,door2",
+	_, url, _ := startServe(t, "DRAIN_DELAY=0s", "OIDC_ISSUER="+issuer, "OIDC_JWKS_URL="+keys, "OIDC_AUDIENCE=door,door2",
 		"OIDC_AUTHORIZED_PARTIES=web", "JWT_ISSUER=https://app.acme.example")
 	for name, c := range map[string]struct {
 		claims jwt.MapClaims
@@ -125,22 +146,59 @@ func TestIssuerSettingsReachTheDoor(t *testing.T) {
 		"another party":       {jwt.MapClaims{"iss": issuer, "aud": "door", "azp": "x"}, 401},
 		"the issuer's prefix": {jwt.MapClaims{"iss": issuer, "aud": "door", "azp": "web", "sub": "oidc:ann"}, 403},
 	} {
-		claims := jwt.MapClaims{"sub": "ann", "exp": time.Now().Add(time.Hour).Unix()}
-		for k, v := range c.claims {
-			claims[k] = v
-		}
-		token := jwt.NewWithClaims(jwt.SigningMethodES256, claims)
-		token.Header["kid"] = "k"
-		signed, err := token.SignedString(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		status, answer := ask(t, url, signed, `{"room":"r"}`, nil)
+		status, answer := ask(t, url, sign(c.claims), `{"room":"r"}`, nil)
 		if status != c.status || (status == 200 && answer["identity"] != "oidc:ann") {
 			t.Errorf("%s: %d %v", name, status, answer)
 		}
 	}
 	if status, answer := ask(t, url, signedWith(t, callerSecret, jwt.MapClaims{"iss": "https://app.acme.example"}), `{"room":"r"}`, nil); status != 200 || answer["identity"] != "ann" {
 		t.Errorf("the other issuer's caller: %d %v", status, answer)
+	}
+}
+
+// The policy file's issuers come beside those of the environment, each with
+// its own settings, and with the environment's where it has none.
+func TestIssuersOfThePolicyFileReachTheDoor(t *testing.T) {
+	t.Parallel()
+	keys, sign := provider(t)
+	otherKeys, otherSign := provider(t)
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, file, `
+issuers:
+  - {issuer: "https://login.example.com", jwks_url: "`+keys+`", audiences: [calls], identity_prefix: staff, identity_claim: uid, name_claim: nick}
+  - {issuer: "https://partner.example.com", jwks_url: "`+otherKeys+`", authorized_parties: [web], identity_prefix: partner}
+rooms: [{room: "{all...}", publish: "principal.issuer == 'https://login.example.com'"}]
+`)
+	_, url, _ := startServe(t, "DRAIN_DELAY=0s", "POLICY_FILE="+file, "NAME_CLAIM=title", "IDENTITY_CLAIM=id")
+	const staff, partner = "https://login.example.com", "https://partner.example.com"
+	for name, c := range map[string]struct {
+		token          string
+		status         int
+		identity, name string
+		publish        bool
+	}{
+		"of the file":             {sign(jwt.MapClaims{"iss": staff, "aud": "calls", "uid": "u7", "nick": "Annie", "id": "x", "title": "y"}), 200, "staff:u7", "Annie", true},
+		"with the environment's":  {otherSign(jwt.MapClaims{"iss": partner, "azp": "web", "id": "p7", "title": "Dr"}), 200, "partner:p7", "Dr", false},
+		"of the environment":      {signedWith(t, callerSecret, jwt.MapClaims{"id": "ann", "title": "Ann"}), 200, "ann", "Ann", false},
+		"another audience":        {sign(jwt.MapClaims{"iss": staff, "aud": "x", "uid": "u7"}), 401, "", "", false},
+		"another party":           {otherSign(jwt.MapClaims{"iss": partner, "azp": "x", "id": "p7"}), 401, "", "", false},
+		"the other one's key":     {otherSign(jwt.MapClaims{"iss": staff, "aud": "calls", "uid": "u7"}), 401, "", "", false},
+		"the shared secret's key": {signedWith(t, callerSecret, jwt.MapClaims{"iss": staff, "aud": "calls", "uid": "u7"}), 401, "", "", false},
+		"the file's prefix":       {signedWith(t, callerSecret, jwt.MapClaims{"id": "staff:u7"}), 403, "", "", false},
+	} {
+		status, answer := ask(t, url, c.token, `{"room":"r"}`, nil)
+		if status != c.status {
+			t.Errorf("%s: %d %v", name, status, answer)
+		}
+		if status != 200 {
+			continue
+		}
+		minted := jwt.MapClaims{}
+		if _, _, err := jwt.NewParser().ParseUnverified(answer["token"].(string), minted); err != nil {
+			t.Fatal(err)
+		}
+		if permissions := answer["permissions"].(map[string]any); answer["identity"] != c.identity || minted["name"] != c.name || permissions["canPublish"] != c.publish {
+			t.Errorf("%s: %v %v", name, answer, minted)
+		}
 	}
 }

@@ -31,6 +31,7 @@ func calls() []call {
 	all = append(all, openCalls()...)
 	all = append(all, eventCalls()...)
 	all = append(all, operatorCalls()...)
+	all = append(all, hostingCalls()...)
 	return append(all, strayCalls()...)
 }
 

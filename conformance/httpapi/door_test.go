@@ -58,9 +58,6 @@ const (
 	broken      world = "seam: a bug"
 )
 
-var worlds = []world{production, development, noNames, noHost, noKey, fullDisk, noIssuer, noClaim, draining, alone,
-	closed, mute, paid, lapsed, small, unknown, broken}
-
 // payments is what was paid for.
 type payments struct {
 	entitlement stagedoor.Entitlement
@@ -147,6 +144,8 @@ func options(t *testing.T, w world) httpapi.Options {
 		door.Signer = &livekit.Signer{Now: time.Now}
 	case fullDisk:
 		door.AuditLog = audit.New(failing{}, time.Now, httpapi.RequestID)
+	case hosted, deaf, unheard:
+		withRules(t, &o, w)
 	}
 	useSeam(door, w)
 	return o

@@ -66,7 +66,7 @@ func TestWhatSucceedsIsInTheContract(t *testing.T) {
 }
 
 // wantSucceeded is how many answers of the table are no refusals.
-const wantSucceeded = 191
+const wantSucceeded = 281
 
 // TestBodiesOfJoin gives /api/join every pair of values for its two fields,
 // with and without a third one, and what is no object: what the contract
@@ -123,7 +123,64 @@ func TestBodiesOfJoin(t *testing.T) {
 
 // wantBodies pins what comes of the bodies, so that neither side can refuse
 // everything.
-var wantBodies = struct{ all, succeed, forbidden int }{1771, 40, 1641}
+var wantBodies = struct{ all, succeed, forbidden int }{1771, 40, 1628}
+
+// TestBodiesOfDevicesAndGuests gives /api/join every pair of values for who is
+// asking on what, from a caller and from a guest, in a room of many devices:
+// what the contract forbids fails, and what succeeds it admits.
+func TestBodiesOfDevicesAndGuests(t *testing.T) {
+	values := []string{"", `""`, `null`, `7`, `true`, `[]`, `{}`, `"a"`, `"Aa0_-"`, `"a b"`, `"a:b"`, `"a#b"`, `"ä"`, `"a\u0000"`, `"a\n"`,
+		`"` + strings.Repeat("x", 15) + `"`, `"` + strings.Repeat("x", 16) + `"`, `"` + strings.Repeat("x", 32) + `"`, `"` + strings.Repeat("x", 33) + `"`,
+		`"` + strings.Repeat("x", 64) + `"`, `"` + strings.Repeat("x", 65) + `"`, `"` + strings.Repeat("ä", 16) + `"`}
+	var table []call
+	for _, device := range values {
+		for _, id := range values {
+			for from, room := range map[caller]string{ann: `"room":"any"`, guest: ""} {
+				var members []string
+				for _, member := range []string{room, member("device", device), member("guest", id)} {
+					if member != "" {
+						members = append(members, member)
+					}
+				}
+				table = append(table, call{method: http.MethodPost, path: joinPath, body: "{" + strings.Join(members, ",") + "}", from: from, world: hosted})
+			}
+		}
+	}
+	c := mustRead(t)
+	got := struct{ all, succeed, forbidden, others int }{all: len(table)}
+	for _, a := range record(t, table, "") {
+		err := c.admits(t, a)
+		switch {
+		case a.status == http.StatusOK && err != nil:
+			t.Errorf("%s succeeds, and the contract forbids it: %v", a, err)
+		case a.status == http.StatusOK:
+			got.succeed++
+		case a.outcome() == "403 field_not_allowed": // well formed, and not for this caller
+			got.others++
+			if err != nil {
+				t.Errorf("%s: %s, and the contract forbids it: %v", a, a.outcome(), err)
+			}
+		case a.outcome() != "400 invalid_request":
+			t.Errorf("%s: %s", a, a.outcome())
+		case err != nil:
+			got.forbidden++
+		}
+	}
+	if got != wantDevices {
+		t.Errorf("%+v, want %+v", got, wantDevices)
+	}
+}
+
+// wantDevices pins what comes of them.
+var wantDevices = struct{ all, succeed, forbidden, others int }{968, 36, 856, 52}
+
+// member is a member of an object; empty without a value.
+func member(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return `"` + name + `":` + value
+}
 
 // TestLongestRoom shows why a request may hold 384 characters: no character
 // comes of more than three for each two of its bytes.

@@ -1,15 +1,24 @@
 package config
 
+import "stagedoor"
+
 // defaultOIDCPrefix keeps the provider's callers apart when two issuers are
 // configured and the operator chose no prefix.
 const defaultOIDCPrefix = "oidc"
 
+// NoCallers is the problem of a door that nobody could come to: no issuer is
+// named, neither here nor in a policy file.
+func NoCallers() Problem {
+	return Problem{"JWT_SECRET", "there is no way to authenticate callers: neither JWT_SECRET nor OIDC_ISSUER is set, and no POLICY_FILE names an issuer",
+		"set JWT_SECRET to the secret your application signs its tokens with, or OIDC_ISSUER and OIDC_AUDIENCE; to try things out, run stagedoor dev"}
+}
+
 // checkCallers demands a way to tell who calls, and that it is closed.
 func (l *loader) checkCallers() {
 	jwt, oidc := l.given["JWT_SECRET"], l.given["OIDC_ISSUER"]
-	if !jwt && !oidc && l.mode == Serve {
-		l.problem("JWT_SECRET", "there is no way to authenticate callers: neither JWT_SECRET nor OIDC_ISSUER is set",
-			"set JWT_SECRET to the secret your application signs its tokens with, or OIDC_ISSUER and OIDC_AUDIENCE; to try things out, run stagedoor dev")
+	// A policy file may name issuers; whether it does is known once it is read.
+	if !jwt && !oidc && l.mode == Serve && !l.given["POLICY_FILE"] {
+		l.report.Problems = append(l.report.Problems, NoCallers())
 	}
 	if !jwt {
 		l.pointless("JWT_SECRET", "JWT_SECRET_PREVIOUS", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_IDENTITY_PREFIX")
@@ -26,11 +35,15 @@ func (l *loader) checkCallers() {
 	if c := l.config; c.JWTIssuer != "" && (c.JWTIssuer == c.LiveKitAPIKey || c.JWTIssuer == c.LiveKitAPIKeyPrevious) {
 		l.problem("JWT_ISSUER", "equals a LiveKit API key: callers' tokens must not look like LiveKit's, and are refused when they do", "give the issuer another name")
 	}
+	// An OIDC_ISSUER, being a URL, cannot be that one.
+	if l.config.JWTIssuer == stagedoor.GuestIssuer {
+		l.problem("JWT_ISSUER", "is the issuer of those who come by invitation: callers could pass for guests", "give the issuer another name")
+	}
 	if jwt && oidc {
 		l.checkTwoIssuers()
 	}
 	if l.mode == Serve && !l.given["POLICY_FILE"] {
-		l.warn("POLICY_FILE", "is not in this version: every authenticated caller may watch every room", "")
+		l.warn("POLICY_FILE", "is not set: every authenticated caller may watch every room", "write a policy file (docs/policy.md) and name it in POLICY_FILE")
 	}
 }
 

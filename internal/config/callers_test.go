@@ -13,6 +13,8 @@ func TestNobodyCanAuthenticateIsRefused(t *testing.T) {
 		{"the remedy names dev", Serve, []string{"JWT_SECRET="}, []string{"JWT_SECRET: stagedoor dev"}, nil},
 		{"dev brings its own callers", Dev, []string{"JWT_SECRET="}, nil, nil},
 		{"a tool has no callers", Tool, []string{"JWT_SECRET="}, nil, nil},
+		{"a policy file may name issuers", Serve, []string{"JWT_SECRET=", "POLICY_FILE=rooms.yaml"}, nil, nil},
+		{"a command that asks nobody", Offline, []string{"JWT_SECRET=", "LIVEKIT_URL=", "LIVEKIT_API_KEY=", "LIVEKIT_API_SECRET="}, nil, nil},
 		{"OIDC alone", Serve, []string{"JWT_SECRET=", issuer, "OIDC_AUDIENCE=door"}, nil, nil},
 	})
 }
@@ -60,6 +62,8 @@ func TestTwoIssuersAreKeptApart(t *testing.T) {
 		{"one string for both", Serve, both("JWT_ISSUER=https://idp.acme.test/", "OIDC_IDENTITY_PREFIX=idp"), []string{"JWT_ISSUER: equals OIDC_ISSUER"}, nil},
 		{"a slash makes another issuer", Serve, both("JWT_ISSUER=https://idp.acme.test", "OIDC_IDENTITY_PREFIX=idp"), nil, nil},
 		{"LiveKit's key", Serve, []string{"JWT_ISSUER=APIq7wJc2xYt9Lr"}, []string{"JWT_ISSUER: equals a LiveKit API key"}, nil},
+		{"the invited guests' issuer", Serve, []string{"JWT_ISSUER=stagedoor:guest"}, []string{"JWT_ISSUER: come by invitation"}, nil},
+		{"the guests' as a provider", Serve, []string{"JWT_SECRET=", "OIDC_ISSUER=stagedoor:guest", "OIDC_AUDIENCE=door"}, []string{"OIDC_ISSUER: must begin with http:// or https://"}, nil},
 		{"one prefix for both", Serve, both("JWT_IDENTITY_PREFIX=a", "OIDC_IDENTITY_PREFIX=a"), []string{"OIDC_IDENTITY_PREFIX: equals JWT_IDENTITY_PREFIX"}, nil},
 		{"guest", Serve, both("OIDC_IDENTITY_PREFIX=guest"), []string{"OIDC_IDENTITY_PREFIX: reserved"}, nil},
 		{"guest alone", Serve, []string{"JWT_IDENTITY_PREFIX=guest"}, []string{"JWT_IDENTITY_PREFIX: reserved"}, nil},
@@ -88,5 +92,29 @@ func TestIssuerIsKeptByteForByte(t *testing.T) {
 		if report.Err() != nil || config.OIDCIssuer != s {
 			t.Errorf("%s: %v", s, report.Err())
 		}
+	}
+}
+
+// Without rules everybody may watch everything: that is said, and what to do.
+func TestDoorWithoutRulesIsSaid(t *testing.T) {
+	check(t, []rule{{"no file", Serve, nil, nil, []string{"POLICY_FILE: is not set: every authenticated caller may watch every room write a policy file (docs/policy.md)"}}})
+	config, report := load(t, Serve, "POLICY_FILE=rooms.yaml")
+	if report.Err() != nil || mentions(report.Warnings, "POLICY_FILE: ") || config.PolicyFile != "rooms.yaml" {
+		t.Errorf("with a file: %+v %v", report.Warnings, report.Err())
+	}
+}
+
+// The secret of an invitation follows this address.
+func TestInvitationsLeadToAPrivateOrEncryptedPage(t *testing.T) {
+	check(t, []rule{
+		{"clear text", Serve, []string{"INVITE_URL=http://rooms.acme.test/"}, []string{"INVITE_URL: clear text"}, nil},
+		{"a private host", Serve, []string{"INVITE_URL=http://localhost:8080/guests"}, nil, nil},
+		{"a fragment", Serve, []string{"INVITE_URL=https://rooms.acme.test/#here"}, []string{"INVITE_URL: fragment"}, nil},
+		{"credentials", Serve, []string{"INVITE_URL=https://ann:hunter2hunter2@rooms.acme.test/"}, []string{"INVITE_URL: user name or password"}, nil},
+		{"a path alone", Serve, []string{"INVITE_URL=/guests"}, []string{"INVITE_URL: must begin with"}, nil},
+	})
+	config, report := load(t, Serve, "INVITE_URL=https://rooms.acme.test/guests?lang=de")
+	if report.Err() != nil || config.InviteURL.String() != "https://rooms.acme.test/guests?lang=de" {
+		t.Errorf("%v", report.Err())
 	}
 }

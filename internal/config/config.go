@@ -70,7 +70,7 @@ type Config struct {
 
 	// # Callers
 
-	// Shared secret, at least 32 bytes, with which your application signs its callers' tokens (HS256, HS384, HS512). JWT_SECRET or OIDC_ISSUER is required, except under `stagedoor dev`.
+	// Shared secret, at least 32 bytes, with which your application signs its callers' tokens (HS256, HS384, HS512). JWT_SECRET, OIDC_ISSUER or an issuer in POLICY_FILE is required, except under `stagedoor dev`.
 	JWTSecret stagedoor.Secret `env:"JWT_SECRET" strength:"32"`
 	// Secret being rotated out: tokens signed with it are still accepted.
 	JWTSecretPrevious stagedoor.Secret `env:"JWT_SECRET_PREVIOUS" strength:"32"`
@@ -105,8 +105,10 @@ type Config struct {
 	TokenTTL time.Duration `env:"TOKEN_TTL" default:"1h" min:"2m" max:"24h" step:"1s"`
 	// Feature that opens publishing where no policy says otherwise.
 	PublishFeature string `env:"PUBLISH_FEATURE" default:"publish" as:"feature"`
-	// Room rules. Named but missing or invalid stops the start: without them every authenticated caller may watch every room.
-	PolicyFile string `env:"POLICY_FILE" later:"refuse"`
+	// File of room rules ([policy.md](policy.md)), read again when it changes. Missing, invalid or failing its own examples it stops the start: without rules every authenticated caller may watch every room.
+	PolicyFile string `env:"POLICY_FILE" derived:"none; the demo's own in dev"`
+	// The page where invited guests come in; the invitation follows it, behind `#`. Unset, it is the root of the page that asked for the invitation.
+	InviteURL *url.URL `env:"INVITE_URL" derived:"the inviter's page" schemes:"http,https" query:"ok"`
 
 	// # Billing
 
@@ -191,6 +193,8 @@ const (
 	// Operate is a command that asks a running door or its database: it needs
 	// no LiveKit key.
 	Operate
+	// Offline is a command that asks nobody: it needs no key and no secret at all.
+	Offline
 )
 
 // Rate is a number of requests in a time. The zero value allows none.

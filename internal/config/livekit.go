@@ -26,7 +26,7 @@ func (l *loader) checkLiveKit() {
 	}
 	for _, c := range missing {
 		switch {
-		case l.mode == Operate || l.mode == Tool && c.name == "LIVEKIT_URL":
+		case l.mode == Operate || l.mode == Offline || l.mode == Tool && c.name == "LIVEKIT_URL":
 		case l.mode == Dev && len(missing) == len(credentials()):
 			// a child server brings all three
 		case l.mode == Dev:

@@ -40,7 +40,7 @@ func Load(mode Mode, environ []string, envFile string) (*Config, *Report) {
 		l.checkAdmin()
 		l.checkEqual()
 	}
-	if l.mode == Operate {
+	if l.mode == Operate || l.mode == Offline {
 		l.defaultPrefix()
 	}
 	l.checkDatabase()
@@ -72,7 +72,7 @@ type setting struct {
 }
 
 // tool reports whether the configuration is for a command beside the door.
-func (l *loader) tool() bool { return l.mode == Tool || l.mode == Operate }
+func (l *loader) tool() bool { return l.mode == Tool || l.mode == Operate || l.mode == Offline }
 
 func (l *loader) problem(name, what, remedy string) {
 	l.report.Problems = append(l.report.Problems, Problem{name, what, remedy})
@@ -196,6 +196,8 @@ func (l *loader) needs(secret string) bool {
 	switch l.mode {
 	case Tool:
 		return secret == "LIVEKIT_API_SECRET"
+	case Offline:
+		return false
 	case Operate:
 		// A door that is named is asked, and then no database is opened.
 		return secret == "ADMIN_TOKEN" || secret == "DATABASE_URL" && l.settings["ADMIN_URL"].value == ""

@@ -32,7 +32,8 @@ func TestFiveMistakesAtOnce(t *testing.T) {
 
 3 warnings in the configuration:
 
-  POLICY_FILE         is not in this version: every authenticated caller may watch every room
+  POLICY_FILE         is not set: every authenticated caller may watch every room
+                      → write a policy file (docs/policy.md) and name it in POLICY_FILE
   STRIPE_SECRET_KEY   is not set: nobody is entitled by payment, so nobody may publish
                       → set it to a restricted key (rk_…) that may read customers, subscriptions, products, prices, Checkout sessions, events and entitlements
   OIDC_ISUER          is not known: did you mean OIDC_ISSUER?

@@ -21,7 +21,7 @@ import (
 // may cost is bounded by the size of what it works on.
 const (
 	// maxCost is the units for all conditions of a decision together.
-	maxCost = 800
+	maxCost = 760
 	// maxClaimNodes, maxClaimBytes and maxTextBytes bound the claims that a
 	// rule reads: their values in all, their text in all, and one text.
 	maxClaimNodes = 500
@@ -57,29 +57,34 @@ func (prices) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint
 		price = 0
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
 		price += 1 + min(length(args[0]), length(args[1]))/128
+		if args[0].Type() == types.DurationType || args[0].Type() == types.TimestampType {
+			price += 2
+		}
 	case operators.Add:
-		price += 2 + textLength(result)/128
+		price += 4 + textLength(result)/128
 	case operators.In:
 		if _, list := args[1].(traits.Lister); list {
 			price += length(args[1]) / 64
+		} else {
+			price += 2
 		}
 	case operators.Index, "type":
-		price++
+		price += 2
 	case "contains", "startsWith", "endsWith":
-		price += 1 + length(args[0])/128
+		price += 2 + length(args[0])/128
 	case overloads.Size:
 		price += 2 + textLength(args[0])/64
 	case "lowerAscii", overloads.TypeConvertBytes:
 		price += 2 + length(args[0])/16
 	case overloads.TypeConvertString, overloads.TypeConvertTimestamp, overloads.TypeConvertDuration, overloads.TypeConvertInt,
 		overloads.TypeConvertUint, overloads.TypeConvertDouble:
-		price += 6 + textLength(args[0])/16
+		price += 7 + textLength(args[0])/16
 	case "split":
 		price += 4 + length(args[0])/16 + length(result)/64
 	case zoneFunction:
-		price += 3
+		price += 5
 	case matchesFunction:
-		price += 4 + length(args[0])/2
+		price += 5 + length(args[0])/2
 	}
 	if types.IsError(result) { // making its text takes time
 		price += 10

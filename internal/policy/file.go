@@ -115,6 +115,9 @@ func (f *File) Claims() (names []string, all bool) {
 	return slices.Compact(names), all
 }
 
+// Rules returns how many rules the file has.
+func (f *File) Rules() int { return len(f.rules) }
+
 // Issuers returns the file's issuers, in its order.
 func (f *File) Issuers() []Issuer { return slices.Clone(f.issuers) }
 

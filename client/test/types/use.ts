@@ -1,6 +1,6 @@
 // Compiled, never run: the types say what the code does.
 import { TokenSource, type TokenSourceConfigurable } from 'livekit-client';
-import { livekitJoin, JoinError, type FetchDetails, type JoinDetails, type LivekitJoinOptions } from 'livekit-join';
+import { livekitJoin, takeInvitation, JoinError, type FetchDetails, type JoinDetails, type LivekitJoinOptions } from 'livekit-join';
 
 const source: TokenSourceConfigurable = TokenSource.custom(livekitJoin('/api/join', { getAuthToken: async () => 'x' }));
 void source;
@@ -13,6 +13,8 @@ const options: LivekitJoinOptions = {
   signal: new AbortController().signal,
   timeout: 5_000,
   retries: 0,
+  device: 'phone',
+  guest: true,
   fetch: (url, init) => fetch(url, init),
 };
 const ask: FetchDetails = livekitJoin(new URL('https://door.example/api/join'), options);
@@ -25,7 +27,8 @@ export async function use(): Promise<void> {
   const maybe: [string | undefined, string | undefined, number | undefined] = [room, identity, ttl];
   const may: boolean = permissions?.canPublish ?? false;
   const why: string | undefined = publishDenied;
-  void [sure, maybe, may, why];
+  const more: [boolean, boolean, number | undefined] = [details.moderate ?? false, details.invite ?? false, details.sessionLeft];
+  void [sure, maybe, may, why, more];
   await ask();
   // @ts-expect-error a room is called roomName
   await ask({ room: 'demo' });
@@ -41,6 +44,11 @@ export function explain(error: unknown): string {
   return `${error.status} ${error.code} ${wait} ${error.requestId ?? ''}`;
 }
 
+const invitation: string | null = takeInvitation();
+livekitJoin('/x', { getAuthToken: () => invitation, guest: 'a-random-id-of-the-guest', device: null });
+takeInvitation(new URL('https://page.example/#invite=invite_x'));
+// @ts-expect-error a word, not a number
+livekitJoin('/x', { device: 7 });
 // @ts-expect-error no such protocol
 livekitJoin('/x', { protocol: 'grpc' });
 // @ts-expect-error a function, so that it can be asked again

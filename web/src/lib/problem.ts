@@ -1,5 +1,6 @@
 import { JoinError } from 'livekit-join';
-import { errorWords, type Words } from './words';
+import { clock } from './clock';
+import { errorWords, hostingWords, type Circumstances, type Words } from './words';
 
 /** Something that went wrong, ready to be shown. */
 export interface Problem extends Words {
@@ -12,16 +13,27 @@ export interface Problem extends Words {
 }
 
 /** The problem behind a code, with whatever else is known about it. */
-export function problem(code: string, facts: Partial<Problem> = {}): Problem {
-  return { ...errorWords(code, facts.detail), ...facts, code };
+export function problem(code: string, facts: Partial<Problem> = {}, circumstances?: Circumstances): Problem {
+  return { ...errorWords(code, facts.detail, circumstances), ...facts, code };
 }
 
 /** What a failed join means. */
-export function joinProblem(error: unknown): Problem {
+export function joinProblem(error: unknown, circumstances?: Circumstances): Problem {
   if (!(error instanceof JoinError)) return problem('internal', { detail: String(error) });
-  return problem(error.code, {
-    detail: error.status > 0 ? error.message : undefined,
+  const facts = {
+    detail: error.status > 0 ? withLocalTimes(error.message) : undefined,
     requestId: error.requestId,
     notBefore: error.retryAfter ? Date.now() + error.retryAfter * 1000 : undefined,
-  });
+  };
+  return problem(error.code, facts, circumstances);
+}
+
+/** The door writes times for programs, in UTC; the visitor's own clock says it better. */
+function withLocalTimes(sentence: string): string {
+  return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, clock);
+}
+
+/** Why the door did not do what a moderator or an inviter asked for, in a sentence. */
+export function refusal(error: unknown): string {
+  return error instanceof JoinError ? hostingWords(error.code, error.message) : String(error);
 }

@@ -14,7 +14,7 @@ const ERRORS: Record<string, Words> = {
   invalid_token: { title: 'The door does not know this token', advice: 'Paste the whole token, without “Bearer ”, and check that this door trusts who issued it.' },
   expired_token: { title: 'This token has expired', advice: 'Sign in to your own app again and paste the fresh token.' },
   auth_failed: { title: 'This token cannot be sent', advice: 'Paste the bare token: no “Bearer ”, no quotes, no line breaks.' },
-  banned: { title: 'You are barred from this room', advice: 'Somebody who runs this door put you out. Only they can let you back in.' },
+  banned: { title: 'You are kept out of this room', advice: 'Somebody who moderates the room, or runs this door, put you out.' },
   identity_not_allowed: { title: 'This token’s name cannot be used here', advice: 'Its subject is reserved or belongs to somebody else. Use another caller.' },
   // Where
   room_required: { title: 'Which room?', advice: 'Type the name of a room.' },
@@ -22,7 +22,7 @@ const ERRORS: Record<string, Words> = {
   invalid_username: { title: 'This is not a display name', advice: 'Use up to 256 bytes, with no spaces around it and no invisible characters.' },
   room_forbidden: { title: 'This room is not open to you', advice: 'The policy lets other callers in. Try another room or another caller.' },
   room_full: { title: 'The room is full', advice: 'Every seat is taken. Try again when somebody has left.', again: true },
-  session_over: { title: 'Your time in this room is over', advice: 'The room has a time limit, and you have reached it.' },
+  session_over: { title: 'Your time in this room is over', advice: 'The room has a time limit, and you have used all of it. It starts anew when everybody has left.' },
   already_in_room: { title: 'You are already in this room', advice: 'Leave in the other window first; this room takes each caller once.', again: true },
   field_not_allowed: { title: 'The door does not take this', advice: 'Something was asked for that callers may not set here, such as a display name. Leave it empty.' },
   // How
@@ -37,7 +37,7 @@ const ERRORS: Record<string, Words> = {
   http_error: { title: 'Something in between refused', advice: 'The answer did not come from the door, but from a proxy in front of it.', again: true },
   // A page that is older than its door
   ...Object.fromEntries(
-    ['invalid_json', 'unknown_field', 'unsupported_media_type', 'method_not_allowed', 'not_found', 'body_too_large', 'invalid_url'].map((code) => [
+    ['invalid_json', 'invalid_request', 'unknown_field', 'unsupported_media_type', 'method_not_allowed', 'not_found', 'body_too_large', 'invalid_url'].map((code) => [
       code,
       { title: 'The page and the door do not fit', advice: 'Reload the page. If that does not help, they are of different versions.' },
     ]),
@@ -55,8 +55,41 @@ const ERRORS: Record<string, Words> = {
   connection_lost: { title: 'The connection was lost', advice: 'Reconnecting did not work. Check your network and join again.', again: true },
 };
 
+// What a code means to somebody who came by invitation.
+const GUEST: Record<string, Words> = {
+  invalid_token: { title: 'This invitation is not valid', advice: 'It was revoked, or the link is not complete. Ask whoever sent it for a new one.' },
+  expired_token: { title: 'This invitation has expired', advice: 'Ask whoever sent it for a new one.' },
+  room_forbidden: { title: 'This invitation lets nobody else in', advice: 'It is used up, or whoever sent it cannot bring guests at the moment. Ask them for a new one.' },
+  banned: { title: 'You are kept out of this room', advice: 'A moderator put you, or another guest of this invitation, out.' },
+  field_not_allowed: { title: 'The invitation has a name for you', advice: 'Leave your name empty: whoever invited you chose one.' },
+};
+
+// What the end of a call means, when the door was asked why somebody was put out.
+const ENDED: Record<string, Words> = {
+  session_over: { title: 'Your time is up', advice: 'This room has a time limit, and you have used all of it. Thank you for coming.' },
+  banned: { title: 'You were removed from the room', advice: 'A moderator ended your visit, and keeps you out for a while.' },
+  room_forbidden: { title: 'The room is no longer open to you', advice: 'Its rules let you in before, and do not any more.' },
+  room_full: { title: 'The room is full', advice: 'More people came in at once than there are seats, and the newest had to go.', again: true },
+  participant_removed: { title: 'You were put out of the room', advice: 'Somebody who runs it ended your visit. The door would let you in again.', again: true },
+};
+const GUEST_ENDED: Record<string, Words> = {
+  invalid_token: { title: 'Your invitation was taken back', advice: 'Whoever invited you revoked it, and so your visit is over.' },
+  expired_token: { title: 'Your invitation has expired', advice: 'Ask whoever invited you for a new one.' },
+  room_forbidden: { title: 'Your invitation no longer opens this room', advice: 'Whoever invited you cannot bring guests there at the moment.' },
+};
+
+/** The situation a code is met in. */
+export interface Circumstances {
+  /** Somebody came by invitation. */
+  guest?: boolean;
+  /** A call is over, as opposed to one that did not begin. */
+  ended?: boolean;
+}
+
 /** Words for a code; a code of a newer door is shown with that door's own sentence. */
-export function errorWords(code: string, sentence?: string): Words {
+export function errorWords(code: string, sentence?: string, { guest, ended }: Circumstances = {}): Words {
+  const own = (guest && ended && GUEST_ENDED[code]) || (ended && ENDED[code]) || (guest && GUEST[code]);
+  if (own) return own;
   return ERRORS[code] ?? { title: 'The door said no', advice: sentence || 'It gave no further reason.', again: true };
 }
 
@@ -68,12 +101,32 @@ const DENIED: Record<string, string> = {
   policy: 'This room’s rules keep the stage for others. That is not about payment.',
 };
 
-/** Why publishing is withheld. During a call the reason may not be known. */
-export function deniedWords(reason: string | undefined): string {
+/** Why publishing is withheld. During a call the reason may not be known. A guest's follows from whoever invited them. */
+export function deniedWords(reason: string | undefined, guest = false): string {
+  if (guest && reason === 'policy') return 'You see and hear everybody. Going on stage is not part of this invitation.';
+  if (guest) return 'Whoever invited you may not publish at the moment, so the stage is closed to their guests too.';
   return DENIED[reason ?? ''] ?? 'The door withholds publishing at the moment.';
 }
 
 /** The banner's headline. A policy is not a plan, and must not send anybody shopping. */
-export function deniedTitle(reason: string | undefined): string {
+export function deniedTitle(reason: string | undefined, guest = false): string {
+  if (guest) return 'You watch as a guest';
   return reason === 'policy' ? 'This room lets you watch' : 'Your plan lets you watch';
+}
+
+// What the door answers to a moderator or somebody who invites, about another person.
+const HOSTING: Record<string, string> = {
+  room_forbidden: 'The room’s rules no longer let you do this.',
+  banned: 'You are kept out of this room yourself.',
+  identity_not_allowed: 'This is not somebody this door let in, so it cannot put them out.',
+  not_found: 'They are not here any more.',
+  unavailable: 'LiveKit does not answer at the moment. Try again.',
+  field_not_allowed: 'Your guests can go on stage only where you may yourself.',
+  expired_token: 'Your sign-in has expired. Join again with a fresh token.',
+  network_error: 'The door cannot be reached. Check your connection.',
+};
+
+/** Why something that concerns others was refused; the door's own sentence where there is no better one. */
+export function hostingWords(code: string, sentence: string): string {
+  return HOSTING[code] ?? sentence;
 }

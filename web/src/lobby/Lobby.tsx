@@ -2,9 +2,10 @@ import { useEffect, useRef, type FormEvent, type RefObject } from 'react';
 import { CUSTOM, type Caller, type DemoConfig } from '../lib/config';
 import { planWords } from '../lib/plans';
 import type { Problem } from '../lib/problem';
+import { useCountdown } from '../lib/useCountdown';
 import type { Preview } from '../lib/usePreview';
 import { CallerCards } from './CallerCards';
-import { ErrorPanel, useCountdown } from './ErrorPanel';
+import { ErrorPanel } from './ErrorPanel';
 import type { Fields } from './fields';
 import { PreviewBox } from './PreviewBox';
 

@@ -17,11 +17,11 @@ export function Timeline({ entries }: { entries: Entry[] }) {
   );
 }
 
-function Happening({ entry: { name, action, stripe, livekit, error } }: { entry: Entry }) {
+function Happening({ entry: { user, name, action, stripe, livekit, error } }: { entry: Entry }) {
   return (
     <li data-stage={error ? 'refused' : livekit?.stage}>
       <p className="happening-what">
-        {name} <span>{action ? ACTIONS[action] : 'changed elsewhere'}</span>
+        {name} <span>{action ? ACTIONS[action] : user.startsWith('guest:') ? 'a guest, follows the host' : 'changed elsewhere'}</span>
       </p>
       {error && <p className="happening-error">{error}</p>}
       {stripe && <Step who="Stripe" what={planWords(stripe.status).report} />}

@@ -1,6 +1,6 @@
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useLocalParticipant } from '@livekit/components-react';
-import { ConnectionState, type Room } from 'livekit-client';
+import { ConnectionState, ParticipantEvent, Track, type LocalParticipant, type Room, type TrackPublication } from 'livekit-client';
 import { Icon, type IconName } from '../Icon';
 import { deviceWords } from '../lib/media';
 import type { Rights, Source } from './rights';
@@ -11,6 +11,8 @@ interface Props {
   rights: Rights;
   onLeave(): void;
   onStatus(words: string): void;
+  /** Something the visitor should see and may put away; null when it no longer matters. */
+  onNotice(words: string | null): void;
 }
 
 /** The id of the camera's switch. */
@@ -18,14 +20,18 @@ export const CAMERA_ID = 'camera-control';
 
 const canShareScreens = 'mediaDevices' in navigator && 'getDisplayMedia' in navigator.mediaDevices;
 
-export function Controls({ room, rights, onLeave, onStatus }: Props) {
+export function Controls({ room, rights, onLeave, onStatus, onNotice }: Props) {
   const { localParticipant, isMicrophoneEnabled, isCameraEnabled, isScreenShareEnabled } = useLocalParticipant({ room });
   const [busy, setBusy] = useState<Source | null>(null);
   const [trouble, setTrouble] = useState('');
 
+  const own = useMutedByOthers(localParticipant, () => onNotice('A moderator turned your microphone off. You can turn it on again.'));
+
   async function turn(source: Source, doing: () => Promise<unknown>) {
+    own.current = true;
     setBusy(source);
     setTrouble('');
+    if (source === 'microphone') onNotice(null);
     try {
       await doing();
     } catch (error) {
@@ -33,6 +39,7 @@ export function Controls({ room, rights, onLeave, onStatus }: Props) {
       if (source === 'screen_share') setTrouble((error as Error).name === 'NotAllowedError' ? '' : 'The screen could not be shared.');
       else setTrouble(deviceWords(source === 'camera' ? 'camera' : 'microphone', error));
     } finally {
+      own.current = false;
       setBusy(null);
     }
   }
@@ -83,6 +90,25 @@ export function Controls({ room, rights, onLeave, onStatus }: Props) {
       </button>
     </footer>
   );
+}
+
+/**
+ * Tells when the microphone is muted by somebody else. The ref it gives is to
+ * be true while the visitor presses a switch: LiveKit reports both alike.
+ */
+function useMutedByOthers(local: LocalParticipant, onMuted: () => void) {
+  const own = useRef(false);
+  const tell = useRef(onMuted);
+  tell.current = onMuted;
+  useEffect(() => {
+    const muted = ({ source }: TrackPublication) => {
+      // Without the right to publish, everything ends, and the banner says why.
+      if (source === Track.Source.Microphone && !own.current && local.permissions?.canPublish) tell.current();
+    };
+    local.on(ParticipantEvent.TrackMuted, muted);
+    return () => void local.off(ParticipantEvent.TrackMuted, muted);
+  }, [local]);
+  return own;
 }
 
 interface ControlProps {

@@ -2,10 +2,8 @@ import { useState, type SyntheticEvent } from 'react';
 import { VideoTrack, isTrackReference, useConnectionQualityIndicator, useIsMuted, useIsSpeaking, useTrackRefContext } from '@livekit/components-react';
 import { ConnectionQuality, Track, type Participant } from 'livekit-client';
 import { Icon } from '../Icon';
-
-function nameOf(who: Participant): string {
-  return who.name || who.identity || 'Somebody';
-}
+import { ModerateButtons } from './ModerateButtons';
+import { nameOf } from './useModeration';
 
 /** How much of a picture may be cut off for it to fill its tile. */
 const MOST_CUT = 0.2;
@@ -60,6 +58,7 @@ export function StageTile({ size }: { size: { width: number; height: number } })
         {!screen && micOff && <span className="sr-only">, microphone off</span>}
       </span>
       {poor && <span className="tile-flag">Bad connection</span>}
+      {!screen && <ModerateButtons who={who} stage />}
     </article>
   );
 }
@@ -71,8 +70,11 @@ export function AudienceTile({ who }: { who: Participant }) {
       <span className="avatar avatar-small" aria-hidden="true">
         {name.slice(0, 1)}
       </span>
-      {name}
-      {who.isLocal && ' (you)'}
+      <span className="seat-name">
+        {name}
+        {who.isLocal && ' (you)'}
+      </span>
+      <ModerateButtons who={who} />
     </li>
   );
 }

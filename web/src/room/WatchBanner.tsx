@@ -4,6 +4,8 @@ import { deniedTitle, deniedWords } from '../lib/words';
 
 interface Props {
   reason: string | undefined;
+  /** Whether the visitor came by invitation. */
+  guest: boolean;
   payer?: Caller;
   onSwitch(caller: Caller): void;
 }
@@ -11,14 +13,14 @@ interface Props {
 /** The id that disabled controls name as their reason. */
 export const REASON_ID = 'watch-reason';
 
-export function WatchBanner({ reason, payer, onSwitch }: Props) {
+export function WatchBanner({ reason, guest, payer, onSwitch }: Props) {
   return (
     <section className="banner" data-testid="watch-banner" aria-labelledby="watch-title">
       <Icon name="eye" />
       <div className="banner-text">
-        <h2 id="watch-title">{deniedTitle(reason)}</h2>
+        <h2 id="watch-title">{deniedTitle(reason, guest)}</h2>
         <p id={REASON_ID} data-testid="watch-reason" data-reason={reason ?? 'unknown'}>
-          {deniedWords(reason)}
+          {deniedWords(reason, guest)}
         </p>
       </div>
       {payer && (

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"stagedoor"
+	"stagedoor/internal/config"
+)
+
+// onDisk is a policy file that is watched, with what is logged of it.
+type onDisk struct {
+	*rules
+	t    *testing.T
+	logs bytes.Buffer
+	log  *slog.Logger
+}
+
+const hallOnly, atticOnly = "rooms: [{room: hall}]", "rooms: [{room: attic}]"
+
+func watching(t *testing.T, text string) *onDisk {
+	t.Helper()
+	o := &onDisk{t: t}
+	o.log = slog.New(slog.NewTextHandler(&o.logs, nil))
+	cfg := &config.Config{PolicyFile: filepath.Join(t.TempDir(), "policy.yaml"), PublishFeature: "publish", TokenTTL: time.Hour}
+	write(t, cfg.PolicyFile, text)
+	var err error
+	if o.rules, err = (&app{stdio: stdio{err: &o.logs}}).loadRules(cfg, ""); err != nil {
+		t.Fatal(err, o.logs.String())
+	}
+	return o
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// opens fails unless the room, and no other, is open.
+func (o *onDisk) opens(room stagedoor.Room) {
+	o.t.Helper()
+	for _, r := range []stagedoor.Room{"hall", "attic"} {
+		_, err := o.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "i", Subject: "ann"}, Room: r})
+		if (err == nil) != (r == room) {
+			o.t.Fatalf("%s: %v\n%s", r, err, o.logs.String())
+		}
+	}
+}
+
+// said counts the lines of the log that hold a text.
+func (o *onDisk) said(text string) int {
+	n := 0
+	for line := range strings.Lines(o.logs.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// A file that is being written is not taken before it has stood still.
+func TestHalfWrittenRulesAreNotTaken(t *testing.T) {
+	o := watching(t, hallOnly)
+	write(t, o.path, atticOnly)
+	if o.look(false, o.log) {
+		t.Error("taken at first sight")
+	}
+	write(t, o.path, atticOnly+"\n")
+	if o.look(false, o.log) {
+		t.Error("taken while it changes")
+	}
+	o.opens("hall")
+	if !o.look(false, o.log) {
+		t.Error("never taken")
+	}
+	o.opens("attic")
+	if o.look(false, o.log) || o.said("level=INFO msg=\"the policy file is in force\"") != 1 || o.said("rules=1") != 1 {
+		t.Errorf("taken again and again:\n%s", o.logs.String())
+	}
+}
+
+// The same size and the same time say nothing: a ConfigMap's link leads
+// elsewhere, an editor sets the time back.
+func TestSwappedRulesAreNoticedWhateverTheirTime(t *testing.T) {
+	o := watching(t, "rooms: [{room: hall }]")
+	info, err := os.Stat(o.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "other.yaml")
+	write(t, other, atticOnly)
+	if err := os.Chtimes(other, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	link := o.path + ".new"
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link, o.path); err != nil {
+		t.Fatal(err)
+	}
+	o.look(false, o.log)
+	if !o.look(false, o.log) {
+		t.Error("not noticed")
+	}
+	o.opens("attic")
+}
+
+// Rules that are not fit change nothing, and are reported once for each text.
+func TestUnfitRulesLeaveTheOldOnesInForce(t *testing.T) {
+	for name, c := range map[string]struct{ text, said string }{
+		"a typing mistake":        {"rooms: [{room: attic, jion: true}, {room: loft, publsh: true}]", "publsh"},
+		"an example that fails":   {"rooms: [{room: attic, examples: [{room: attic, expect: {join: false}}]}]", "the example fails"},
+		"emptied":                 {"", "level=ERROR"},
+		"another issuer":          {"issuers: [{issuer: \"https://login.example.com\", audiences: [a], identity_prefix: b}]\n" + atticOnly, "issuers changed: restart"},
+		"a byte that is no text":  {"rooms: [{room: \xff}]", "level=ERROR"},
+		"more than a file may be": {atticOnly + "\n#" + strings.Repeat("x", 1<<20), "level=ERROR"},
+	} {
+		o := watching(t, hallOnly)
+		write(t, o.path, c.text)
+		for range 5 {
+			if o.look(false, o.log) {
+				t.Errorf("%s: taken", name)
+			}
+		}
+		o.opens("hall")
+		if o.said(c.said) != 1 || o.said("level=ERROR") != 1 || o.said("the rules in force stay") != 1 {
+			t.Errorf("%s:\n%s", name, o.logs.String())
+		}
+		write(t, o.path, atticOnly)
+		o.look(false, o.log)
+		if !o.look(false, o.log) {
+			t.Errorf("%s: the mended file is not taken", name)
+		}
+		o.opens("attic")
+	}
+}
+
+// An issuer that moved down a line is the same.
+func TestMovedIssuerIsNoOtherIssuer(t *testing.T) {
+	issuer := "issuers: [{issuer: \"https://login.example.com\", audiences: [a]}]\n"
+	o := watching(t, issuer+hallOnly)
+	write(t, o.path, "# one line more\n"+issuer+atticOnly)
+	if !o.look(true, o.log) {
+		t.Error(o.logs.String())
+	}
+	o.opens("attic")
+}
+
+func TestVanishedRulesStayInForce(t *testing.T) {
+	o := watching(t, hallOnly)
+	if err := os.Remove(o.path); err != nil {
+		t.Fatal(err)
+	}
+	if o.look(false, o.log); o.said("cannot be read") != 0 {
+		t.Error("an editor that replaces the file is no reason for alarm")
+	}
+	for range 4 {
+		if o.look(false, o.log) {
+			t.Error("taken")
+		}
+	}
+	o.opens("hall")
+	if o.said("level=ERROR msg=\"the policy file cannot be read: no such file or directory; the rules in force stay\"") != 1 {
+		t.Error(o.logs.String())
+	}
+	if err := os.Mkdir(o.path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o.look(true, o.log)
+	if o.opens("hall"); o.said("is not a file") != 1 {
+		t.Error(o.logs.String())
+	}
+	if err := os.Remove(o.path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, o.path, hallOnly)
+	o.look(false, o.log)
+	if o.look(false, o.log) || o.said("can be read again") != 1 {
+		t.Errorf("the same file is back:\n%s", o.logs.String())
+	}
+}
+
+// SIGHUP is the operator's word that the file is whole.
+func TestSignalTakesTheRulesAtOnce(t *testing.T) {
+	o := watching(t, hallOnly)
+	signals := make(chan os.Signal, 1)
+	changed := make(chan struct{}, 2)
+	stop := background(t.Context(), func(ctx context.Context) {
+		o.watch(ctx, signals, time.Hour, func(context.Context) { changed <- struct{}{} }, o.log)
+	})
+	write(t, o.path, atticOnly)
+	signals <- syscall.SIGHUP
+	select {
+	case <-changed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("not taken")
+	}
+	write(t, o.path, "rooms: [{room: 1}]")
+	signals <- syscall.SIGHUP
+	for len(signals) > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	o.opens("attic")
+	if len(changed) != 0 || o.said("level=ERROR") != 1 {
+		t.Error(o.logs.String())
+	}
+}
+
+// Rules name a claim by its whole name. What is kept for billing at a path must
+// not pass for it, nor be lost to it.
+func TestClaimsOfRulesAreKeptByTheirWholeName(t *testing.T) {
+	nested := stagedoor.Claims{"a": map[string]any{"b": "nested", "c": "x"}, "other": 1.0}
+	top := stagedoor.Claims{"a.b": "top", "a": map[string]any{"b": "nested"}, "other": 1.0}
+	for name, c := range map[string]struct {
+		publish string
+		path    string
+		given   stagedoor.Claims
+		want    stagedoor.Claims
+	}{
+		"a name with a dot":               {"claims['a.b'] == 'top'", "", top, stagedoor.Claims{"a.b": "top"}},
+		"it is no path":                   {"claims['a.b'] == 'nested'", "", nested, stagedoor.Claims{}},
+		"the whole of an object":          {"claims.a.b == 'nested'", "", nested, stagedoor.Claims{"a": nested["a"]}},
+		"a path of billing's beside it":   {"claims.other == 1.0", "a.b", nested, stagedoor.Claims{"other": 1.0, "a.b": "nested"}},
+		"a path of billing's of its name": {"claims['a.b'] == 'nested'", "a.b", nested, stagedoor.Claims{"a": nested["a"]}},
+		"any claim at all":                {"size(claims) == 2", "a.b", nested, nested},
+		"no claim":                        {"true", "", nested, stagedoor.Claims{}},
+	} {
+		o := watching(t, hallOnly)
+		write(t, o.path, "rooms:\n  - room: hall\n    publish: \""+c.publish+"\"\n")
+		o.look(true, o.log) // what is kept follows the rules
+		paths := []string{c.path, ""}
+		kept := o.keep(c.given, paths)
+		if !reflect.DeepEqual(kept, c.want) {
+			t.Errorf("%s: kept %v, want %v", name, kept, c.want)
+		}
+		before, found := c.given.At(c.path)
+		if after, there := kept.At(c.path); c.path != "" && (there != found || after != before) {
+			t.Errorf("%s: billing finds %v, and found %v", name, after, before)
+		}
+		decide := func(claims stagedoor.Claims) bool {
+			d, _ := o.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: claims}, Room: "hall"})
+			return d.Grants.Publish
+		}
+		if decide(c.given) != decide(kept) {
+			t.Errorf("%s: what is kept decides otherwise: %v", name, kept)
+		}
+	}
+}
+
+// Rules that change reach who is in a room: on the claims kept, without a request.
+func TestChangedRulesReachThoseInTheRoom(t *testing.T) {
+	var removed atomic.Int32
+	media := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		const ann = `{"sid":"PA_1","identity":"ann","state":"ACTIVE","joinedAt":"1","kind":"STANDARD","permission":{"canSubscribe":true}}`
+		switch filepath.Base(r.URL.Path) {
+		case "ListRooms":
+			_, _ = io.WriteString(w, `{"rooms":[{"sid":"RM_1","name":"hall","numParticipants":1}]}`)
+		case "ListParticipants":
+			_, _ = io.WriteString(w, `{"participants":[`+ann+`]}`)
+		case "RemoveParticipant":
+			removed.Add(1)
+			_, _ = io.WriteString(w, `{}`)
+		default:
+			_, _ = io.WriteString(w, ann)
+		}
+	}))
+	defer media.Close()
+	const hosts = "rooms:\n  - room: hall\n    join: \"claims.role == 'host'\"\n    publish: \"false\"\n"
+	o := watching(t, hosts)
+	cfg := &config.Config{TokenTTL: time.Hour, DatabasePath: filepath.Join(t.TempDir(), "door.db")}
+	h, err := newHouse(t.Context(), &app{ctx: t.Context(), now: time.Now}, cfg, deployment{api: media.URL, key: "APIkey", secret: stagedoor.NewSecret(strings.Repeat("s", 32))},
+		nil, o.rules, issuers{}, plans{database: cfg.DatabasePath}, io.Discard, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.close()
+	ann, err := h.door.Memory.Remember(t.Context(), stagedoor.Principal{Issuer: "i", Subject: "ann", Handle: "ann", Claims: stagedoor.Claims{"role": "host", "email": "a@acme.example"}})
+	if err != nil || len(ann.Claims) != 1 {
+		t.Fatalf("%v %v", ann.Claims, err)
+	}
+	if err := h.door.Memory.Minted(t.Context(), stagedoor.Mint{Room: "hall", Identity: "ann", Principal: ann.Key(), At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.store.Arrive(t.Context(), stagedoor.Participant{Room: "hall", SID: "PA_1", Identity: "ann", JoinedAt: time.Now(), Standard: true}); err != nil {
+		t.Fatal(err)
+	}
+	defer background(t.Context(), h.run)()
+	defer background(t.Context(), func(ctx context.Context) { o.watch(ctx, nil, 5*time.Millisecond, h.policyChanged, o.log) })()
+	write(t, o.path, hosts+"    moderate: \"true\"\n") // still lets hosts in
+	time.Sleep(200 * time.Millisecond)
+	if removed.Load() != 0 {
+		t.Fatal("a host was put out")
+	}
+	write(t, o.path, strings.Replace(hosts, "'host'", "'judge'", 1))
+	for deadline := time.Now().Add(10 * time.Second); removed.Load() == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("nobody was put out:\n%s", o.logs.String())
+		}
+	}
+}
+
+// The demo's own rules pass their own examples whatever the feature is called.
+func TestDemoRulesAreFit(t *testing.T) {
+	for _, feature := range []stagedoor.Feature{"publish", "speak"} {
+		f, err := compile("demo-policy.yaml", []byte(demoPolicy), limitsOf(&config.Config{PublishFeature: string(feature), TokenTTL: time.Hour}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for subject, may := range map[string]bool{"alice": true, "bob": false} {
+			d, err := f.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: demoIssuer, Subject: subject}, Room: "any", Entitlement: stagedoor.Entitlement{Features: []stagedoor.Feature{feature}}})
+			if err != nil || d.Moderate != may || d.Invite != may || !d.Grants.Publish || d.RemoveFor != time.Minute {
+				t.Errorf("%s: %+v %v", subject, d, err)
+			}
+		}
+		d, _ := f.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "https://login.example.com", Subject: "alice"}, Room: "any"})
+		if d.Moderate || d.Invite || d.Grants.Publish {
+			t.Errorf("another issuer's alice: %+v", d)
+		}
+	}
+}
