@@ -187,13 +187,14 @@ func (d *Door) invite(ctx context.Context, principal Principal, clientIP string,
 	return d.InvitationBook.Add(ctx, v)
 }
 
-// Revoke takes back one of the caller's invitations. Errors: those of
-// authentication, NotFound.
-func (d *Door) Revoke(ctx context.Context, credential Credential, id string) error {
+// Revoke takes back one of the caller's invitations. ask is called once, after
+// authentication, and names it. Errors: those of authentication, NotFound.
+func (d *Door) Revoke(ctx context.Context, credential Credential, ask func(Principal) string) error {
 	principal, err := d.Authenticator.Authenticate(ctx, credential)
 	if err != nil {
 		return err
 	}
+	id := ask(principal)
 	if d.InvitationBook == nil {
 		return &Error{Kind: Internal, Err: errNoInvitations}
 	}

@@ -167,7 +167,7 @@ func TestWhoMayInvite(t *testing.T) {
 		t.Errorf("without a record: %v", err)
 	}
 	s, d = newStage()
-	if err := d.Revoke(context.Background(), NewCredential("c"), "inv_1"); err != nil || s.revoked != "ann inv_1" || s.records[0].Action != "revoke" {
+	if err := d.Revoke(context.Background(), NewCredential("c"), func(Principal) string { return "inv_1" }); err != nil || s.revoked != "ann inv_1" || s.records[0].Action != "revoke" {
 		t.Errorf("%v %v", s.revoked, err)
 	}
 }

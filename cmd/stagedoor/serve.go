@@ -38,6 +38,10 @@ func (*serveCmd) Run(a *app) error {
 		_ = (&config.Report{Problems: []config.Problem{config.NoCallers()}}).Format(a.err, coloured(a.err, a.environ))
 		return failure{status: exitUsage}
 	}
+	own, err := newCertificates(cfg, a.now, log)
+	if err != nil {
+		return err
+	}
 	callers, err := newAuthenticator(cfg, issuers, d.key, a.now, log)
 	if err != nil {
 		return failure{exitUsage, err}
@@ -57,13 +61,16 @@ func (*serveCmd) Run(a *app) error {
 	}
 	defer background(context.Background(), callers.Run)()
 	defer background(context.Background(), h.run)()
+	if own.watch != nil {
+		defer background(context.Background(), own.watch)()
+	}
 	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
 	options := httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
-		RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
+		TLS: own.tls, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,
 		Helper: client.Helper, Spec: docs.OpenAPI,
 	}

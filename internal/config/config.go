@@ -62,11 +62,13 @@ type Config struct {
 	// Exact origins (`https://app.example.com`) whose pages may call the door from a browser. There is no wildcard.
 	AllowedOrigins []string `env:"ALLOWED_ORIGINS" as:"origin"`
 	// PEM file of the certificate chain, if the door itself speaks TLS; together with TLS_KEY_FILE.
-	TLSCertFile string `env:"TLS_CERT_FILE" later:"refuse"`
-	// PEM file of the private key.
-	TLSKeyFile string `env:"TLS_KEY_FILE" later:"refuse"`
-	// Host names for which the door itself obtains certificates (ACME), instead of TLS_CERT_FILE and TLS_KEY_FILE.
-	TLSDomains []string `env:"TLS_DOMAINS" later:"refuse"`
+	TLSCertFile string `env:"TLS_CERT_FILE"`
+	// PEM file of the private key. Both files are read again when they change.
+	TLSKeyFile string `env:"TLS_KEY_FILE"`
+	// Host names for which the door itself obtains certificates (ACME), instead of TLS_CERT_FILE and TLS_KEY_FILE: the authority must reach the listener at port 443 of each. They are kept in `certificates` beside the database. Setting it accepts the authority's terms of service.
+	TLSDomains []string `env:"TLS_DOMAINS" as:"domain"`
+	// Directory of another certificate authority that speaks ACME.
+	TLSACMEURL *url.URL `env:"TLS_ACME_URL" derived:"that of Let’s Encrypt" schemes:"https"`
 
 	// # Callers
 

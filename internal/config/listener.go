@@ -29,7 +29,7 @@ func (l *loader) checkListener() {
 	if !l.given["REQUIRE_HTTPS"] {
 		c.RequireHTTPS = !c.Loopback()
 	}
-	ownTLS := l.given["TLS_CERT_FILE"] || l.given["TLS_KEY_FILE"] || l.given["TLS_DOMAINS"]
+	ownTLS := l.checkTLS()
 	unreachable := c.RequireHTTPS && !ownTLS && len(c.TrustedProxies) == 0
 	switch {
 	case unreachable && c.Loopback():
@@ -37,11 +37,32 @@ func (l *loader) checkListener() {
 		l.warn("REQUIRE_HTTPS", "every request will be refused as plain HTTP: no proxy is trusted", "name the proxy in TRUSTED_PROXIES, or unset it")
 	case unreachable:
 		l.problem("REQUIRE_HTTPS", "every request would be refused as plain HTTP: the listener has no TLS of its own and trusts no proxy",
-			"behind a proxy that speaks HTTPS, name its addresses in TRUSTED_PROXIES; on your own machine, run stagedoor dev or set LISTEN_ADDR=127.0.0.1:3000")
+			"behind a proxy that speaks HTTPS, name its addresses in TRUSTED_PROXIES; without one, set TLS_DOMAINS or TLS_CERT_FILE; on your own machine, run stagedoor dev or set LISTEN_ADDR=127.0.0.1:3000")
 	case !c.RequireHTTPS && !c.Loopback():
 		l.warn("REQUIRE_HTTPS", "is off on a public listener: callers' tokens and LiveKit tokens may travel in clear text", "unset it, and name the proxy that speaks HTTPS in TRUSTED_PROXIES")
 	}
 	l.warnPlainOrigins()
+}
+
+// checkTLS reports whether the door speaks TLS itself, and refuses half of it.
+func (l *loader) checkTLS() bool {
+	c := l.config
+	cert, key, domains := l.given["TLS_CERT_FILE"], l.given["TLS_KEY_FILE"], l.given["TLS_DOMAINS"]
+	switch {
+	case cert && !key:
+		l.problem("TLS_KEY_FILE", "is missing beside TLS_CERT_FILE", "name the file of the private key")
+	case key && !cert:
+		l.problem("TLS_CERT_FILE", "is missing beside TLS_KEY_FILE", "name the file of the certificate chain")
+	case cert && domains:
+		l.problem("TLS_DOMAINS", "is set beside TLS_CERT_FILE: the certificate is either given or obtained", "unset one of them")
+	}
+	if !domains {
+		l.pointless("TLS_DOMAINS", "TLS_ACME_URL")
+	}
+	if domains && !l.bad["TLS_DOMAINS"] && c.PublicHost == "" {
+		c.PublicHost = c.TLSDomains[0]
+	}
+	return cert || key || domains
 }
 
 // checkDevListener keeps stagedoor dev on this machine: its demo callers
@@ -56,6 +77,9 @@ func (l *loader) checkDevListener() {
 	}
 	if l.given["ADMIN_ADDR"] && !l.bad["ADMIN_ADDR"] && !loopback(c.AdminAddr) {
 		l.problem("ADMIN_ADDR", "is not a loopback address: stagedoor dev is for this machine alone", "unset it, or run stagedoor serve")
+	}
+	if l.given["TLS_CERT_FILE"] || l.given["TLS_KEY_FILE"] || l.given["TLS_DOMAINS"] {
+		l.warn("TLS_CERT_FILE", "and TLS_DOMAINS are not used under stagedoor dev, which is reached over plain HTTP on this machine alone", "")
 	}
 	c.RequireHTTPS = false
 	l.warnPlainOrigins()

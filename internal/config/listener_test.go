@@ -134,3 +134,22 @@ func TestOpenAdminListenerIsRefused(t *testing.T) {
 		{"dev for everybody with a token", Dev, []string{"ADMIN_ADDR=:9464", "ADMIN_TOKEN=" + goodOther}, []string{"ADMIN_ADDR: stagedoor dev"}, nil},
 	})
 }
+
+func TestOwnTLSIsWholeOrRefused(t *testing.T) {
+	check(t, []rule{
+		{"a certificate of its own", Serve, []string{"TRUSTED_PROXIES=", "TLS_CERT_FILE=a.pem", "TLS_KEY_FILE=b.pem"}, nil, nil},
+		{"certificates are obtained", Serve, []string{"TRUSTED_PROXIES=", "TLS_DOMAINS=door.acme.test,www.acme.test", "TLS_ACME_URL=https://ca.acme.test/dir"}, nil, nil},
+		{"no key", Serve, []string{"TLS_CERT_FILE=a.pem"}, []string{"TLS_KEY_FILE: missing beside TLS_CERT_FILE"}, nil},
+		{"no certificate", Serve, []string{"TLS_KEY_FILE=b.pem"}, []string{"TLS_CERT_FILE: missing beside TLS_KEY_FILE"}, nil},
+		{"both ways", Serve, []string{"TLS_CERT_FILE=a.pem", "TLS_KEY_FILE=b.pem", "TLS_DOMAINS=door.acme.test"}, []string{"TLS_DOMAINS: unset one of them"}, nil},
+		{"an authority for nothing", Serve, []string{"TLS_ACME_URL=https://ca.acme.test/dir"}, []string{"TLS_ACME_URL: TLS_DOMAINS"}, nil},
+		{"an authority without TLS", Serve, []string{"TLS_DOMAINS=door.acme.test", "TLS_ACME_URL=http://ca.acme.test/dir"}, []string{"TLS_ACME_URL: https"}, nil},
+		{"dev", Dev, []string{"TLS_DOMAINS=door.acme.test"}, nil, []string{"TLS_CERT_FILE: not used under stagedoor dev"}},
+	})
+	for _, name := range []string{"*.acme.test", "door", "Door.acme.test", "door.acme.test.", "192.0.2.1", "door_.acme.test", "door.acme.test:443", "https://door.acme.test", ""} {
+		check(t, []rule{{"domain " + name, Serve, []string{"TLS_DOMAINS=door.acme.test," + name}, []string{"TLS_DOMAINS: "}, nil}})
+	}
+	if config, _ := load(t, Serve, "TLS_DOMAINS=door.acme.test,www.acme.test"); config.PublicHost != "door.acme.test" {
+		t.Errorf("a plain GET is sent to %q", config.PublicHost)
+	}
+}

@@ -116,6 +116,10 @@ func checkText(tag reflect.StructTag, raw string) *Problem {
 		if strings.ContainsFunc(raw, func(r rune) bool { return r > '~' || !letterOrDigit(byte(r)) && r != '-' }) {
 			return &Problem{What: "is not the name of a header"}
 		}
+	case "domain":
+		if _, err := netip.ParseAddr(raw); err == nil || raw != strings.ToLower(raw) || !validHostName(raw) || !strings.Contains(raw, ".") || strings.HasSuffix(raw, ".") || strings.Contains(raw, "_") {
+			return &Problem{What: "is not a full host name in lower case", Remedy: "write door.example.com"}
+		}
 	case "prefix":
 		if strings.Trim(raw, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || len(raw) > 64 {
 			return &Problem{What: "must be at most 64 lower-case letters, digits and hyphens"}

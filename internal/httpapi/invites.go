@@ -122,7 +122,11 @@ func (a *api) revokeInvite(w http.ResponseWriter, r *http.Request) {
 	credential, err := bearer(r)
 	id := r.PathValue("id")
 	if err == nil {
-		err = a.Door.Revoke(r.Context(), credential, id)
+		rec := recordOf(r.Context())
+		err = a.Door.Revoke(r.Context(), credential, func(p stagedoor.Principal) string {
+			rec.issuer, rec.subject = p.Issuer, p.Subject
+			return id
+		})
 	}
 	if err != nil {
 		refuse(w, r, err)

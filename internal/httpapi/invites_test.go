@@ -236,7 +236,7 @@ func TestInvitationsSecretIsShownOnce(t *testing.T) {
 			}
 		}
 	}
-	if log := h.log.String(); strings.Contains(log, "SECRET") || strings.Count(log, "\n") != 2 || strings.Count(log, `"subject":"ann"`) != 2 {
+	if log := h.log.String(); strings.Contains(log, "SECRET") || strings.Count(log, "\n") != 2 || strings.Count(log, `"subject":"ann"`) != 2 || strings.Count(log, `"room":"r"`) != 1 {
 		t.Errorf("%s", log)
 	}
 }

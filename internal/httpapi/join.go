@@ -76,6 +76,9 @@ func (a *api) admit(w http.ResponseWriter, r *http.Request, parse func([]byte) (
 		rec.room, request.ClientIP = string(request.Room), rec.client
 		return request, err
 	})
+	if err == nil {
+		rec.room = string(admission.Room) // a guest's is the invitation's
+	}
 	rec.identity, rec.mayPublish, rec.publishDenied = string(admission.Identity), admission.Grants.Publish, string(admission.PublishDenied)
 	return admission, err
 }

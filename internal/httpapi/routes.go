@@ -3,6 +3,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -26,6 +27,8 @@ type Options struct {
 	Ready func(context.Context) error
 	Now   func() time.Time
 	Log   *slog.Logger
+	// TLS is the door's own; nil leaves it to a proxy.
+	TLS *tls.Config
 	// RequireHTTPS refuses plain HTTP but for the probes.
 	RequireHTTPS bool
 	// PublicHost is where a plain GET is redirected to; empty refuses it.
@@ -61,6 +64,7 @@ type Options struct {
 type API struct {
 	http.Handler
 	draining *atomic.Bool
+	tls      *tls.Config
 }
 
 // Drain makes /readyz say 503 and asks clients to use other connections.
@@ -80,7 +84,7 @@ func New(o Options) *API {
 		handler = loopbackOnly(handler)
 	}
 	handler = a.crossOrigin(a.requireHTTPS(handler))
-	return &API{Handler: a.observe(handler), draining: &a.draining}
+	return &API{Handler: a.observe(handler), draining: &a.draining, tls: o.TLS}
 }
 
 // routes names every route.

@@ -35,6 +35,7 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		TLSConfig:         api.tls,
 		// OPTIONS * is answered like everything else.
 		DisableGeneralOptionsHandler: true,
 		// What net/http says here is mostly caused by strangers.
@@ -47,7 +48,13 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 	for _, listener := range listeners {
 		l := &lastCall{TCPListener: listener}
 		open = append(open, l)
-		go func() { failed <- server.Serve(l) }()
+		go func() {
+			if api.tls == nil {
+				failed <- server.Serve(l)
+				return
+			}
+			failed <- server.ServeTLS(l, "", "") // the configuration has the certificate
+		}()
 	}
 	select {
 	case err := <-failed:

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
+
+	"stagedoor/internal/config"
+)
+
+// certificatesEvery is how often the certificate's files are looked at.
+const certificatesEvery = 10 * time.Second
+
+// certificates give the door its own TLS. Where nothing is configured, tls is
+// nil: a proxy in front speaks it.
+type certificates struct {
+	tls *tls.Config
+	// watch takes files that change; nil where there are none.
+	watch func(context.Context)
+}
+
+// newCertificates reads the certificate that the configuration names, or
+// prepares to obtain one.
+//
+// SPEC: RFC 8555 (ACME), RFC 8737 (tls-alpn-01: on the listener itself, which
+// the certificate authority reaches at port 443).
+func newCertificates(cfg *config.Config, now func() time.Time, log *slog.Logger) (certificates, error) {
+	switch {
+	case len(cfg.TLSDomains) > 0:
+		manager := &autocert.Manager{
+			Prompt: autocert.AcceptTOS, HostPolicy: autocert.HostWhitelist(cfg.TLSDomains...),
+			Cache: autocert.DirCache(filepath.Join(filepath.Dir(cfg.DatabasePath), "certificates")),
+		}
+		if cfg.TLSACMEURL != nil {
+			manager.Client = &acme.Client{DirectoryURL: cfg.TLSACMEURL.String(), UserAgent: "stagedoor"}
+		}
+		return certificates{tls: manager.TLSConfig()}, nil
+	case cfg.TLSCertFile != "":
+		pair := &keyPair{cert: cfg.TLSCertFile, key: cfg.TLSKeyFile, now: now, log: log}
+		if err := pair.load(); err != nil {
+			return certificates{}, failure{exitUsage, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)}
+		}
+		return certificates{watch: pair.watch, tls: &tls.Config{
+			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.current.Load(), nil },
+		}}, nil
+	}
+	return certificates{}, nil
+}
+
+// keyPair is a certificate chain and its key in files that may be replaced
+// while the door runs. Safe for concurrent use once it is loaded; watch is one
+// goroutine's.
+type keyPair struct {
+	cert, key string
+	now       func() time.Time
+	log       *slog.Logger
+	current   atomic.Pointer[tls.Certificate]
+	refused   string // the last complaint, told once
+}
+
+// load reads the files. Errors say what is wrong and hold nothing of the key.
+func (k *keyPair) load() error {
+	pair, err := tls.LoadX509KeyPair(k.cert, k.key)
+	if err != nil {
+		return err
+	}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	switch now := k.now(); {
+	case err != nil:
+		return err
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("the certificate expired on %s", leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("the certificate is valid from %s on", leaf.NotBefore.UTC().Format(time.RFC3339))
+	case len(leaf.DNSNames)+len(leaf.IPAddresses) == 0:
+		return errors.New("the certificate names no host that a client would accept (no subjectAltName)")
+	}
+	pair.Leaf = leaf
+	k.current.Store(&pair)
+	return nil
+}
+
+// watch takes new files until ctx ends. Files that do not fit leave the old
+// certificate, loudly; the two are not replaced in one step, so that a
+// mismatch is complained about only when it lasts.
+func (k *keyPair) watch(ctx context.Context) {
+	ticker := time.NewTicker(certificatesEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			k.look()
+		}
+	}
+}
+
+// look takes the files as they are now.
+func (k *keyPair) look() {
+	before := k.current.Load()
+	if err := k.load(); err != nil {
+		if k.refused == err.Error() {
+			return
+		}
+		if k.refused = err.Error(); before != nil {
+			k.log.Error("the new certificate is not taken, and the old one stays", "until", before.Leaf.NotAfter, "err", err)
+		}
+		return
+	}
+	k.refused = ""
+	if after := k.current.Load(); !after.Leaf.Equal(before.Leaf) {
+		k.log.Info("a new certificate is in use", "hosts", after.Leaf.DNSNames, "until", after.Leaf.NotAfter)
+	}
+}
