@@ -74,6 +74,37 @@ func (w *world) Send(_ context.Context, _ stagedoor.Room, identity stagedoor.Ide
 	return true, nil
 }
 
+// told, gone, silenced and roomsLooked are what happened so far.
+func (w *world) told() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.sent)
+}
+
+func (w *world) gone() []target {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.removed)
+}
+
+func (w *world) silenced() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.muted)
+}
+
+func (w *world) forgetRemovals() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.removed = nil
+}
+
+func (w *world) roomsLooked() int {
+	w.Enforcer.mu.Lock()
+	defer w.Enforcer.mu.Unlock()
+	return len(w.looked)
+}
+
 // session makes the policy end everybody's time at a moment.
 func (w *world) session(ends time.Time) {
 	w.mu.Lock()
@@ -93,33 +124,33 @@ func TestSessionEndsWithAWarningAMinuteBefore(t *testing.T) {
 		_ = w.LiveKitEvent(t.Context(), joined(w.enter("ann", "PA_1", watch, true), "EV_1"))
 		time.Sleep(time.Until(ends) - 61*time.Second)
 		synctest.Wait()
-		if len(w.sent) != 0 {
-			t.Fatalf("warned too early: %v", w.sent)
+		if len(w.told()) != 0 {
+			t.Fatalf("warned too early: %v", w.told())
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if want := `ann stagedoor {"event":"session_ending","secondsLeft":60}`; len(w.sent) != 1 || w.sent[0] != want {
-			t.Fatalf("sent %v", w.sent)
+		if want := `ann stagedoor {"event":"session_ending","secondsLeft":60}`; len(w.told()) != 1 || w.told()[0] != want {
+			t.Fatalf("sent %v", w.told())
 		}
 		// Whoever comes back in the last minute is told again, and once.
 		_ = w.LiveKitEvent(t.Context(), joined(w.enter("ann", "PA_2", watch, true), "EV_2"))
 		synctest.Wait()
-		if len(w.sent) != 1 {
-			t.Fatalf("sent before anybody can hear it: %v", w.sent)
+		if len(w.told()) != 1 {
+			t.Fatalf("sent before anybody can hear it: %v", w.told())
 		}
 		time.Sleep(settling + time.Millisecond)
 		w.Recheck(t.Context(), "ban", []stagedoor.PrincipalKey{ann})
 		synctest.Wait()
-		if len(w.sent) != 2 || !strings.Contains(w.sent[1], `"secondsLeft":56`) {
-			t.Fatalf("sent %v", w.sent)
+		if len(w.told()) != 2 || !strings.Contains(w.told()[1], `"secondsLeft":56`) {
+			t.Fatalf("sent %v", w.told())
 		}
-		if len(w.removed) != 0 {
+		if len(w.gone()) != 0 {
 			t.Fatal("put out before the end")
 		}
 		time.Sleep(time.Until(ends) + 10*time.Millisecond)
 		synctest.Wait()
-		if len(w.removed) != 1 || !strings.Contains(w.log.String(), `"why":"session_over"`) {
-			t.Fatalf("removed %v", w.removed)
+		if len(w.gone()) != 1 || !strings.Contains(w.log.String(), `"why":"session_over"`) {
+			t.Fatalf("removed %v", w.gone())
 		}
 	})
 }
@@ -134,8 +165,8 @@ func TestWarningIsRepeatedUntilLiveKitTakesIt(t *testing.T) {
 		w.mu.Unlock()
 		time.Sleep(settling + 2*time.Second)
 		synctest.Wait()
-		if len(w.sent) != 1 {
-			t.Errorf("sent %v", w.sent)
+		if len(w.told()) != 1 {
+			t.Errorf("sent %v", w.told())
 		}
 	})
 }
@@ -149,7 +180,7 @@ func TestNewestBeyondTheCapIsPutOut(t *testing.T) {
 		w.mu.Unlock()
 		_ = w.LiveKitEvent(t.Context(), joined(w.enter("ann", "PA_1", watch, true), "EV_1"))
 		synctest.Wait()
-		if len(w.removed) != 0 {
+		if len(w.gone()) != 0 {
 			t.Fatal("the first was put out")
 		}
 		w.mu.Lock()
@@ -157,8 +188,8 @@ func TestNewestBeyondTheCapIsPutOut(t *testing.T) {
 		w.mu.Unlock()
 		_ = w.LiveKitEvent(t.Context(), joined(w.enter("bob", "PA_2", watch, true), "EV_2"))
 		synctest.Wait()
-		if len(w.removed) != 1 || w.removed[0].identity != "bob" || !strings.Contains(w.log.String(), `"why":"room_full"`) {
-			t.Errorf("removed %v", w.removed)
+		if len(w.gone()) != 1 || w.gone()[0].identity != "bob" || !strings.Contains(w.log.String(), `"why":"room_full"`) {
+			t.Errorf("removed %v", w.gone())
 		}
 	})
 }
@@ -212,8 +243,8 @@ func TestModeratorMutesWhatSounds(t *testing.T) {
 		w.livekit[target{"r", "bob"}] = p
 		m := Moderator{Enforcer: w.Enforcer}
 		n, err := m.Mute(t.Context(), "r", "bob")
-		if err != nil || n != 2 || fmt.Sprint(w.muted) != "[bob TR_a bob TR_b]" {
-			t.Errorf("%d %v %v", n, err, w.muted)
+		if err != nil || n != 2 || fmt.Sprint(w.silenced()) != "[bob TR_a bob TR_b]" {
+			t.Errorf("%d %v %v", n, err, w.silenced())
 		}
 	})
 }
@@ -223,7 +254,7 @@ func TestModeratorRemovesAndKeepsOut(t *testing.T) {
 		var bans []stagedoor.Ban
 		refused := error(nil)
 		m := Moderator{Enforcer: w.Enforcer, Ban: func(_ context.Context, b stagedoor.Ban) (stagedoor.Ban, error) {
-			if len(w.removed) > 0 {
+			if len(w.gone()) > 0 {
 				t.Error("put out before the ban: they could be back before it")
 			}
 			bans = append(bans, b)
@@ -241,20 +272,20 @@ func TestModeratorRemovesAndKeepsOut(t *testing.T) {
 		if err := m.Remove(t.Context(), "r", "ann", ann, until); stagedoor.KindOf(err) != stagedoor.IdentityNotAllowed {
 			t.Errorf("themselves: %v", err)
 		}
-		if len(bans) != 0 || len(w.removed) != 0 {
-			t.Fatalf("%v %v", bans, w.removed)
+		if len(bans) != 0 || len(w.gone()) != 0 {
+			t.Fatalf("%v %v", bans, w.gone())
 		}
-		if err := m.Remove(t.Context(), "r", "bob", ann, until); err != nil || len(w.removed) != 1 {
-			t.Fatalf("%v %v", err, w.removed)
+		if err := m.Remove(t.Context(), "r", "bob", ann, until); err != nil || len(w.gone()) != 1 {
+			t.Fatalf("%v %v", err, w.gone())
 		}
 		if b := bans[0]; b.Principal.Subject != "bob" || b.Room != "r" || !b.Until.Equal(until) || !strings.Contains(b.Reason, "ann") {
 			t.Errorf("%+v", b)
 		}
 		refused = errDown
 		w.enter("bob", "PA_4", publish, true)
-		w.removed = nil
-		if err := m.Remove(t.Context(), "r", "bob", ann, until); err == nil || len(w.removed) != 0 {
-			t.Errorf("a ban that is not kept: %v %v", err, w.removed)
+		w.forgetRemovals()
+		if err := m.Remove(t.Context(), "r", "bob", ann, until); err == nil || len(w.gone()) != 0 {
+			t.Errorf("a ban that is not kept: %v %v", err, w.gone())
 		}
 	})
 }
@@ -280,8 +311,8 @@ func TestFullRoomIsLookedIntoSeldom(t *testing.T) {
 			t.Error("another room waits for this one")
 		}
 		time.Sleep(lookEvery)
-		if !w.Look(t.Context(), "r") || len(w.looked) != 1 {
-			t.Errorf("after a while; %d rooms are remembered", len(w.looked))
+		if !w.Look(t.Context(), "r") || w.roomsLooked() != 1 {
+			t.Errorf("after a while; %d rooms are remembered", w.roomsLooked())
 		}
 		time.Sleep(lookEvery)
 		w.mu.Lock()
