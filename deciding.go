@@ -3,6 +3,7 @@ package stagedoor
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,7 @@ const seatSlack = time.Minute
 
 var (
 	errNoMemory   = errors.New("a rule counts participants, and nothing keeps them")
+	errIssuerGone = errors.New("the principal's issuer is not configured")
 	errNoSessions = errors.New("a rule limits sessions, and nothing keeps them")
 )
 
@@ -54,6 +56,9 @@ func (d *Door) decide(ctx context.Context, s Situation, find lookup) (Decision, 
 func (d *Door) byRules(ctx context.Context, s Situation, find lookup) (Decision, error) {
 	if err := d.checkBans(s.Principal, s.Room); err != nil {
 		return Decision{}, err
+	}
+	if d.Issuers != nil && !slices.Contains(d.Issuers, s.Principal.Issuer) {
+		return Decision{}, &Error{Kind: RoomForbidden, Detail: "callers of your issuer are not let in any more", Err: errIssuerGone}
 	}
 	var err error
 	if s.Entitlement, err = find(ctx, s.Principal); err != nil {

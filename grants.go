@@ -164,7 +164,7 @@ func (d Decision) watchOnly() Decision {
 		d.PublishDenied = BillingUnavailable
 	}
 	d.Grants = Grants{Subscribe: d.Grants.Subscribe}
-	d.Moderate, d.Invite = false, false
+	d.Moderate, d.Invite, d.Agents, d.Metadata, d.Attributes = false, false, nil, false, nil
 	return d
 }
 

@@ -80,7 +80,7 @@ func (v Invitation) narrow(d Decision) Decision {
 	} else if !v.Publish || d.PublishDenied == "" {
 		d.PublishDenied = DeniedByPolicy
 	}
-	d.Grants = grants
+	d.Grants, d.SessionEnds = grants, time.Time{}
 	d.Moderate, d.Invite, d.Agents, d.Metadata, d.Attributes, d.ManyDevices = false, false, nil, false, nil, false
 	return d
 }
@@ -141,7 +141,10 @@ func (d *Door) byInvitation(ctx context.Context, s Situation, find lookup) (Deci
 	}
 	s.Principal = maker
 	decision, err := d.byRules(ctx, s, find)
-	if kind := KindOf(err); err != nil && (kind == Banned || kind == RoomForbidden) {
+	if err == nil { // who has no time left there has none to give
+		decision, err = d.timed(ctx, s, decision)
+	}
+	if kind := KindOf(err); err != nil && (kind == Banned || kind == RoomForbidden || kind == SessionOver) {
 		return Decision{}, &Error{Kind: RoomForbidden, Detail: "the invitation does not let anybody in any more", Err: err}
 	}
 	if err != nil {
@@ -155,7 +158,7 @@ func (d *Door) byInvitation(ctx context.Context, s Situation, find lookup) (Deci
 // authentication. Errors: those of Join, RoomForbidden when the caller may not
 // invite there, FieldNotAllowed when they may not let others publish.
 func (d *Door) Invite(ctx context.Context, credential Credential, clientIP string, ask func(Principal) (Invitation, error)) (Invitation, Secret, error) {
-	principal, err := d.Authenticator.Authenticate(ctx, credential)
+	principal, err := d.Caller(ctx, credential)
 	if err != nil {
 		return Invitation{}, Secret{}, err
 	}
@@ -165,9 +168,13 @@ func (d *Door) Invite(ctx context.Context, credential Credential, clientIP strin
 	}
 	invitation.By = principal.Key()
 	made, secret, err := d.invite(ctx, principal, clientIP, invitation)
-	record := AuditRecord{Principal: principal, Action: "invite", Target: made.ID, Request: Request{Room: invitation.Room, ClientIP: clientIP}, Err: err}
-	if err := d.record(ctx, record); err != nil {
-		return Invitation{}, Secret{}, err
+	record := AuditRecord{Principal: principal, Action: "invite", Target: made.ID, Until: invitation.Expires, Uses: invitation.Uses, Publish: invitation.Publish,
+		Request: Request{Room: invitation.Room, ClientIP: clientIP}, Err: err}
+	if failed := d.record(ctx, record); failed != nil {
+		if err == nil { // what is not recorded is not in force
+			err = d.InvitationBook.Revoke(context.WithoutCancel(ctx), principal.Key(), made.ID)
+		}
+		return Invitation{}, Secret{}, errors.Join(failed, err)
 	}
 	return made, secret, nil
 }
@@ -190,7 +197,7 @@ func (d *Door) invite(ctx context.Context, principal Principal, clientIP string,
 // Revoke takes back one of the caller's invitations. ask is called once, after
 // authentication, and names it. Errors: those of authentication, NotFound.
 func (d *Door) Revoke(ctx context.Context, credential Credential, ask func(Principal) string) error {
-	principal, err := d.Authenticator.Authenticate(ctx, credential)
+	principal, err := d.Caller(ctx, credential)
 	if err != nil {
 		return err
 	}

@@ -163,8 +163,8 @@ func TestWhoMayInvite(t *testing.T) {
 	}
 	s, d = newStage()
 	s.auditErr = errors.New("full")
-	if _, err := invite(d, Invitation{Room: "r"}); KindOf(err) != Internal || err == nil {
-		t.Errorf("without a record: %v", err)
+	if _, err := invite(d, Invitation{Room: "r"}); KindOf(err) != Internal || err == nil || s.revoked != "ann inv_1" {
+		t.Errorf("without a record: %v, revoked %q", err, s.revoked)
 	}
 	s, d = newStage()
 	if err := d.Revoke(context.Background(), NewCredential("c"), func(Principal) string { return "inv_1" }); err != nil || s.revoked != "ann inv_1" || s.records[0].Action != "revoke" {
@@ -208,6 +208,15 @@ func TestWhoMayModerate(t *testing.T) {
 			t.Errorf("%s: did %v", name, s.did)
 		}
 	}
+	s, d = newStage()
+	s.auditErr = errors.New("full")
+	for _, action := range []Action{Mute, Remove} {
+		_, err := moderate(d, action)
+		mustKind(t, "without a record", err, Internal)
+	}
+	if len(s.did) != 0 {
+		t.Errorf("done without a record: %v", s.did)
+	}
 	_, d = newStage()
 	_, err = moderate(d, "promote")
 	mustKind(t, "another action", err, InvalidRequest)
@@ -219,5 +228,36 @@ func TestUnmarkedParticipantCannotModerate(t *testing.T) {
 	s.minted = errors.New("disk full")
 	if got, err := enter(d, Request{Room: "r"}); err != nil || got.Moderate || got.Invite || got.Grants.Publish {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestInviterWithoutTimeLeftHasNoGuests(t *testing.T) {
+	s, d := newStage()
+	s.guest()
+	s.decide = func(Situation) (Decision, error) {
+		f := full()
+		f.MaxSession = time.Hour
+		return f, nil
+	}
+	s.since = s.now.Add(-time.Hour)
+	_, err := enter(d, Request{Guest: tab})
+	mustKind(t, "join", err, RoomForbidden)
+	_, err = d.Decide(context.Background(), s.invitation.guest(tab), "r")
+	mustKind(t, "mid-call", err, RoomForbidden)
+}
+
+// Who was known before an issuer was taken out of the configuration is nobody
+// now, and so are their guests.
+func TestRemovedIssuersPeopleAreRefused(t *testing.T) {
+	s, d := newStage()
+	d.Issuers = []string{"another"}
+	_, err := d.Decide(context.Background(), s.maker, "r")
+	mustKind(t, "mid-call", err, RoomForbidden)
+	s.guest()
+	_, err = enter(d, Request{Guest: tab})
+	mustKind(t, "a guest", err, RoomForbidden)
+	d.Issuers = []string{"another", "i"}
+	if _, err := enter(d, Request{Guest: tab}); err != nil {
+		t.Error(err)
 	}
 }

@@ -52,7 +52,7 @@ var errNoModerators = errors.New("there is nothing that moderates")
 // rule lets them. ask is called once, after authentication. Errors: those of
 // Join and of Moderators; RoomForbidden when the caller may not moderate there.
 func (d *Door) Moderate(ctx context.Context, credential Credential, ask func(Principal) (Motion, error)) (Moderation, error) {
-	principal, err := d.Authenticator.Authenticate(ctx, credential)
+	principal, err := d.Caller(ctx, credential)
 	if err != nil {
 		return Moderation{}, err
 	}
@@ -60,32 +60,40 @@ func (d *Door) Moderate(ctx context.Context, credential Credential, ask func(Pri
 	if err != nil {
 		return Moderation{}, err
 	}
-	done, err := d.moderate(ctx, principal, motion)
-	record := AuditRecord{Principal: principal, Action: string(motion.Action), Target: string(motion.Identity),
+	until, err := d.mayModerate(ctx, principal, motion)
+	record := AuditRecord{Principal: principal, Action: string(motion.Action), Target: string(motion.Identity), Until: until,
 		Request: Request{Room: motion.Room, ClientIP: motion.ClientIP}, Err: err}
 	if err := d.record(ctx, record); err != nil {
 		return Moderation{}, err
 	}
+	// Recorded is what was decided, before it is done; a second record says that it failed.
+	done := Moderation{Motion: motion, Until: until}
+	if motion.Action == Mute {
+		done.Muted, err = d.Moderators.Mute(ctx, motion.Room, motion.Identity)
+	} else {
+		err = d.Moderators.Remove(ctx, motion.Room, motion.Identity, principal.Key(), until)
+	}
+	if err != nil {
+		record.Err = err
+		return Moderation{}, d.record(context.WithoutCancel(ctx), record)
+	}
 	return done, nil
 }
 
-func (d *Door) moderate(ctx context.Context, principal Principal, m Motion) (Moderation, error) {
-	done := Moderation{Motion: m}
+// mayModerate decides, and says until when somebody removed is kept out.
+func (d *Door) mayModerate(ctx context.Context, principal Principal, m Motion) (time.Time, error) {
 	decision, err := d.decideFor(ctx, principal, m.Room, m.ClientIP)
 	switch {
 	case err != nil:
-		return done, err
+		return time.Time{}, err
 	case !decision.Moderate:
-		return done, Refuse(RoomForbidden, "you may not moderate this room")
+		return time.Time{}, Refuse(RoomForbidden, "you may not moderate this room")
 	case d.Moderators == nil:
-		return done, &Error{Kind: Internal, Err: errNoModerators}
+		return time.Time{}, &Error{Kind: Internal, Err: errNoModerators}
 	case m.Action == Mute:
-		done.Muted, err = d.Moderators.Mute(ctx, m.Room, m.Identity)
+		return time.Time{}, nil
 	case m.Action == Remove:
-		done.Until = d.now().Add(decision.RemoveFor)
-		err = d.Moderators.Remove(ctx, m.Room, m.Identity, principal.Key(), done.Until)
-	default:
-		err = Refuse(InvalidRequest, "action must be mute or remove")
+		return d.now().Add(decision.RemoveFor), nil
 	}
-	return done, err
+	return time.Time{}, Refuse(InvalidRequest, "action must be mute or remove")
 }

@@ -229,3 +229,55 @@ func TestBanCoversEveryDevice(t *testing.T) {
 	_, err := enter(d, Request{Room: "r", Device: "tablet"})
 	mustKind(t, "device", err, Banned)
 }
+
+// The identity is the one that the newest token gives, as mid-call.
+func TestOlderTokensHandleDoesNotCount(t *testing.T) {
+	s, d := newStage()
+	d.Memory = renamed{s}
+	if got, err := enter(d, Request{Room: "r"}); err != nil || got.Identity != "ann-of-today" || s.mint.Identity != "ann-of-today" {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// renamed remembers a newer token.
+type renamed struct{ *stage }
+
+func (r renamed) Remember(ctx context.Context, p Principal) (Principal, error) {
+	p, err := r.notes.Remember(ctx, p)
+	p.Handle = "ann-of-today"
+	return p, err
+}
+
+// A handle that is a prefix, and a device's name, would together be another
+// issuer's caller, or a guest.
+func TestDeviceCannotMakeAnotherIssuersIdentity(t *testing.T) {
+	s, d := newStage()
+	d.IdentityPrefixes = []string{"staff"}
+	s.decide = func(Situation) (Decision, error) {
+		f := full()
+		f.ManyDevices = true
+		return f, nil
+	}
+	for _, handle := range []string{"staff", "guest"} {
+		s.principal.Handle = handle
+		_, err := enter(d, Request{Room: "r", Device: "ann"})
+		mustKind(t, handle, err, IdentityNotAllowed)
+		if got, err := enter(d, Request{Room: "r"}); err != nil || string(got.Identity) != handle {
+			t.Errorf("%+v %v", got, err)
+		}
+	}
+	s.principal.Handle, s.principal.IdentityPrefix = "staff", "okta"
+	if got, err := enter(d, Request{Room: "r", Device: "ann"}); err != nil || got.Identity != "okta:staff:ann" {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestNothingButWatchingIsGrantedWithoutAMark(t *testing.T) {
+	s, d := newStage()
+	s.minted = errors.New("disk full")
+	_, err := enter(d, Request{Room: "r", Metadata: "x"})
+	mustKind(t, "metadata", err, Unavailable)
+	if got, err := enter(d, Request{Room: "r"}); err != nil || got.Grants.Publish {
+		t.Errorf("%+v %v", got, err)
+	}
+}

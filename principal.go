@@ -76,6 +76,10 @@ type Principal struct {
 	// Claims are all verified claims; of a principal from the store just the
 	// claims that decisions name.
 	Claims Claims
+	// ClaimNames are the names of the claims that were kept of all that there
+	// were; nil where Claims are all of them. Of a claim that is not among them
+	// nobody knows whether the token had it.
+	ClaimNames []string
 	// IssuedAt is the iat of the token the claims come from; zero when it says none.
 	IssuedAt time.Time
 	// Invitation is the ID of the invitation by which a guest comes; empty for

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -122,20 +123,27 @@ type AuditRecord struct {
 	Principal Principal
 	// Action is "mute", "remove", "invite" or "revoke"; empty for a join.
 	Action string
-	// Target is whom or which invitation the Action is about.
-	Target    string
+	// Target is whom or which invitation the Action is about, Until how long it
+	// lasts; zero where it does not.
+	Target string
+	Until  time.Time
+	// Uses and Publish are the invitation's.
+	Uses      int
+	Publish   bool
 	Request   Request
 	Admission Admission
 	Err       error
 }
 
 // Door joins the seams. Every field must be set but for Entitlements, which
-// entitles nobody when nil, Bans, which bans nobody, Memory, without which
+// entitles nobody when nil, Limiter, without which nobody asks too often, Bans,
+// which bans nobody, Memory, without which
 // nothing can be changed once the token has left, and Sessions, Invitations,
 // InvitationBook and Moderators, without which what needs them is refused.
 // Safe for concurrent use when its parts are.
 type Door struct {
 	Authenticator  Authenticator
+	Limiter        Limiter
 	Memory         Memory
 	Bans           Bans
 	Entitlements   Entitlements
@@ -149,6 +157,9 @@ type Door struct {
 	// IdentityPrefixes are the prefixes of all issuers, none of which a
 	// subject may begin with.
 	IdentityPrefixes []string
+	// Issuers are whose callers may come in; nil does not ask. Those of an issuer
+	// that is configured no more are known from before, and so are their guests.
+	Issuers []string
 	// NameFromRequest lets the request set the display name.
 	NameFromRequest bool
 	// Now is the clock that policies may ask; nil is the zero time.
@@ -168,7 +179,7 @@ var (
 // a stranger's body is never read. Errors are *Error, of every Kind a seam or
 // ask returns; anything else is to be taken as Internal.
 func (d *Door) Join(ctx context.Context, credential Credential, ask func(Principal) (Request, error)) (Admission, error) {
-	principal, err := d.Authenticator.Authenticate(ctx, credential)
+	principal, err := d.Caller(ctx, credential)
 	if err != nil {
 		return Admission{}, err
 	}
@@ -198,14 +209,17 @@ func (d *Door) record(ctx context.Context, r AuditRecord) error {
 
 // admit decides and signs for one authenticated caller.
 func (d *Door) admit(ctx context.Context, principal Principal, request Request) (Admission, error) {
-	identity, name, err := d.present(principal, request)
-	if err != nil {
+	if _, _, err := d.present(principal, request); err != nil {
 		return Admission{}, err
 	}
 	if request.ClientIP == "" { // rules that ask for it would not be asked
 		return Admission{}, &Error{Kind: Internal, Err: errNoIP}
 	}
 	principal, remembered := d.remember(ctx, principal)
+	identity, name, err := d.present(principal, request) // by the newest token
+	if err != nil {
+		return Admission{}, err
+	}
 	decision, err := d.decide(ctx, Situation{Principal: principal, Room: request.Room, ClientIP: request.ClientIP}, d.entitlement)
 	if err != nil {
 		return Admission{}, err
@@ -219,6 +233,9 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	}
 	if decision, err = d.mark(ctx, principal, decision, Mint{Room: request.Room, Identity: identity, Principal: principal.Key()}, remembered); err != nil {
 		return Admission{}, err
+	}
+	if decision.allows(request) != nil { // what was allowed is not any more
+		return Admission{}, &Error{Kind: Unavailable, Detail: "what you ask for beside the room cannot be granted now", RetryAfter: 5 * time.Second}
 	}
 	admission := Admission{Room: request.Room, Identity: identity, Name: name,
 		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied, Rule: decision.Rule,
@@ -247,6 +264,10 @@ func (d *Door) present(principal Principal, request Request) (Identity, string, 
 	identity, err := own.on(request.Device)
 	if err != nil {
 		return "", "", err
+	}
+	if identity != own && slices.Contains(append([]string{guestPrefix}, d.IdentityPrefixes...), string(own)) {
+		// "staff" with the device "ann" would be the issuer staff's ann.
+		return "", "", Refuse(IdentityNotAllowed, "the caller's subject is a reserved prefix, and can have no devices")
 	}
 	if asked := Identity(request.Identity); asked != "" && asked != own && asked != identity {
 		return "", "", Refuse(IdentityNotAllowed, "the identity is derived from the caller's token; leave it out")

@@ -236,7 +236,7 @@ func (d desk) explainRoom(ctx context.Context, out *stagedoor.Explanation, princ
 	switch kind := stagedoor.KindOf(err); {
 	case err == nil && !decision.Grants.Publish:
 		s.Mark, s.Text = stagedoor.Bad, "may join "+string(where)+" and watch; publishing is withheld: "+string(decision.PublishDenied)
-	case err != nil && (kind == stagedoor.Banned || kind == stagedoor.RoomForbidden):
+	case err != nil && (kind == stagedoor.Banned || kind == stagedoor.RoomForbidden || kind == stagedoor.SessionOver):
 		s.Mark, s.Text = stagedoor.Bad, "may not join "+string(where)+": "+kind.String()
 	case err != nil:
 		return err

@@ -71,6 +71,7 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 		return nil, err
 	}
 	h.door = newDoor(cfg, d, callers, rules, issuers.prefixes, records, a.now)
+	h.door.Issuers = issuers.names
 	h.door.Authenticator = authn.Guests{Find: kept.InvitationOf, Others: callers, Now: a.now}
 	h.door.Sessions, h.door.Invitations, h.door.InvitationBook = kept, kept, invitationBook{kept, changed("invitation")}
 	h.door.Memory, h.door.Bans = memory{kept, claimsKept(cfg), rules, log, rate.NewLimiter(rate.Every(10*time.Second), 1), func() *enforce.Enforcer { return h.enforcer }}, h.bans
@@ -155,7 +156,7 @@ func (h *house) policyChanged(ctx context.Context) { h.enforcer.Recheck(ctx, "po
 // Remember keeps the named claims and returns the principal with these alone,
 // so that a join stands on what a decision mid-call will stand on.
 func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.Principal, error) {
-	p.Claims = m.rules.keep(p.Claims, m.claims)
+	p = m.rules.keep(p, m.claims)
 	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
 	defer cancel()
 	known, err := m.Store.Remember(ctx, p)
@@ -225,8 +226,8 @@ func (h *house) run(ctx context.Context) {
 		defer ticker.Stop()
 		for {
 			// A participant may come back with the token that it was handed out,
-			// or with one that LiveKit refreshed.
-			if err := h.store.Purge(ctx, h.now(), h.ttl+24*time.Hour); err != nil && ctx.Err() == nil {
+			// a rule's for a day at most, or with one that LiveKit refreshed.
+			if err := h.store.Purge(ctx, h.now(), max(h.ttl, 24*time.Hour)+26*time.Hour); err != nil && ctx.Err() == nil {
 				h.log.Error("the database could not be tidied", "err", err)
 			}
 			select {

@@ -91,7 +91,7 @@ func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 	}
 	d := desk{store: kept, bans: bans, ending: a.ctx, issuers: who, rules: rules, now: a.now}
 	door := newDoor(cfg, deployment{}, nil, rules, who.prefixes, io.Discard, a.now)
-	door.Bans = bans
+	door.Bans, door.Sessions, door.Invitations = bans, kept, kept
 	stop := func() {}
 	if d.billing, err = newBilling(a.ctx, cfg, who.prefixes, plansOf(cfg), kept, a.now, log, nil); err != nil {
 		_ = kept.Close()

@@ -59,7 +59,7 @@ func (a *app) loadRules(cfg *config.Config, builtIn string) (*rules, error) {
 		return nil, failure{exitUsage, errors.New("the policy file is refused")}
 	}
 	r.file.Store(f)
-	r.watched.taken = data
+	r.watched.taken, r.watched.inForce = data, data
 	return r, nil
 }
 
@@ -153,17 +153,19 @@ func (r *rules) issuers() []policy.Issuer {
 	return nil
 }
 
-// keep returns what decisions can read of the claims: those at the paths, and
-// those that the rules name. A rule's name is a claim's whole name, never a
-// path: what is kept of a path must not pass for a claim of that name.
-func (r *rules) keep(claims stagedoor.Claims, paths []string) stagedoor.Claims {
+// keep leaves a principal what decisions can read of the claims: those at the
+// paths, and those that the rules name. A rule's name is a claim's whole name,
+// never a path: what is kept of a path must not pass for a claim of that name.
+func (r *rules) keep(p stagedoor.Principal, paths []string) stagedoor.Principal {
+	claims := p.Claims
 	f := r.file.Load()
 	if f == nil {
-		return claims.Keep(paths)
+		p.Claims, p.ClaimNames = claims.Keep(paths), []string{}
+		return p
 	}
 	names, all := f.Claims()
 	if all {
-		return claims
+		return p
 	}
 	kept := claims.Keep(paths)
 	for _, name := range names {
@@ -172,7 +174,8 @@ func (r *rules) keep(claims stagedoor.Claims, paths []string) stagedoor.Claims {
 			kept[name] = value
 		}
 	}
-	return unhidden(kept, claims, paths)
+	p.Claims, p.ClaimNames = unhidden(kept, claims, paths), append([]string{}, names...)
+	return p
 }
 
 // unhidden puts back what a path led to where a rule's claim has the path's

@@ -245,7 +245,8 @@ func TestClaimsOfRulesAreKeptByTheirWholeName(t *testing.T) {
 		write(t, o.path, "rooms:\n  - room: hall\n    publish: \""+c.publish+"\"\n")
 		o.look(true, o.log) // what is kept follows the rules
 		paths := []string{c.path, ""}
-		kept := o.keep(c.given, paths)
+		keeps := o.keep(stagedoor.Principal{Claims: c.given}, paths)
+		kept := keeps.Claims
 		if !reflect.DeepEqual(kept, c.want) {
 			t.Errorf("%s: kept %v, want %v", name, kept, c.want)
 		}
@@ -253,11 +254,11 @@ func TestClaimsOfRulesAreKeptByTheirWholeName(t *testing.T) {
 		if after, there := kept.At(c.path); c.path != "" && (there != found || after != before) {
 			t.Errorf("%s: billing finds %v, and found %v", name, after, before)
 		}
-		decide := func(claims stagedoor.Claims) bool {
-			d, _ := o.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: claims}, Room: "hall"})
+		decide := func(claims stagedoor.Claims, names []string) bool {
+			d, _ := o.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: claims, ClaimNames: names}, Room: "hall"})
 			return d.Grants.Publish
 		}
-		if decide(c.given) != decide(kept) {
+		if decide(c.given, nil) != decide(kept, keeps.ClaimNames) {
 			t.Errorf("%s: what is kept decides otherwise: %v", name, kept)
 		}
 	}
@@ -333,5 +334,45 @@ func TestDemoRulesAreFit(t *testing.T) {
 		if d.Moderate || d.Invite || d.Grants.Publish {
 			t.Errorf("another issuer's alice: %+v", d)
 		}
+	}
+}
+
+// Rules that ask whether a claim is not there must not hold for people of whom
+// it was not kept.
+func TestClaimThatWasNotKeptIsNotAbsent(t *testing.T) {
+	o := watching(t, hallOnly)
+	suspended := o.keep(stagedoor.Principal{Issuer: "i", Subject: "mal", Claims: stagedoor.Claims{"suspended": true}}, nil)
+	clean := o.keep(stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: stagedoor.Claims{}}, nil)
+	write(t, o.path, "rooms:\n  - room: hall\n    publish: \"!has(claims.suspended)\"\n    moderate: \"!('suspended' in claims)\"\n    invite: \"'a' == 'a'\"\n")
+	o.look(true, o.log)
+	for _, p := range []stagedoor.Principal{suspended, clean} {
+		d, err := o.Decide(stagedoor.Situation{Principal: p, Room: "hall"})
+		if err != nil || d.Grants.Publish || d.Moderate || !d.Invite {
+			t.Errorf("%s: %+v %v", p.Subject, d, err)
+		}
+	}
+	// The next token tells.
+	d, err := o.Decide(stagedoor.Situation{Principal: o.keep(stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: stagedoor.Claims{}}, nil), Room: "hall"})
+	if err != nil || !d.Grants.Publish || !d.Moderate {
+		t.Errorf("%+v %v", d, err)
+	}
+}
+
+// A full disk, or a writer that pauses, leaves a file that may be valid and
+// opens what its missing half had closed.
+func TestFileThatWasCutShortIsNotTaken(t *testing.T) {
+	whole := "rooms:\n  - room: hall\n    join: \"claims.staff == true\"\n"
+	o := watching(t, whole)
+	write(t, o.path, whole[:len("rooms:\n  - room: hall\n")])
+	for range 3 {
+		if o.look(false, o.log) {
+			t.Fatal("taken")
+		}
+	}
+	if _, err := o.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "i", Subject: "ann"}, Room: "hall"}); err == nil {
+		t.Error("the room stands open")
+	}
+	if !o.look(true, o.log) {
+		t.Error("not taken when told to")
 	}
 }

@@ -24,6 +24,8 @@ type watched struct {
 	// taken was looked into last, whether it was fit or not; seen was there at
 	// the last look, nil when nothing could be read.
 	taken, seen []byte
+	// inForce is what the rules in force were read from.
+	inForce []byte
 	// missing says why it could not be read at the last look, told that this
 	// has been logged.
 	missing string
@@ -91,8 +93,17 @@ func (r *rules) look(atOnce bool, log *slog.Logger) bool {
 	if !atOnce && (!stable || bytes.Equal(w.taken, data)) {
 		return false
 	}
+	if !atOnce && len(data) > 0 && len(data) < len(w.inForce) && bytes.HasPrefix(w.inForce, data) {
+		w.taken = data
+		log.Error("the policy file ends before the rules in force do, as if it had been cut short; they stay: send SIGHUP if it is meant so")
+		return false
+	}
 	w.taken = data
-	return r.take(data, log)
+	if !r.take(data, log) {
+		return false
+	}
+	w.inForce = data
+	return true
 }
 
 // take puts a file's rules in force if it is fit.

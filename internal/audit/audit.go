@@ -45,6 +45,9 @@ type entry struct {
 	Subject       string    `json:"subject"`
 	Room          string    `json:"room"`
 	Target        string    `json:"target,omitempty"`
+	Until         time.Time `json:"until,omitzero"`
+	Uses          int       `json:"uses,omitempty"`
+	Publish       bool      `json:"publish,omitempty"`
 	Identity      string    `json:"identity,omitempty"`
 	CanSubscribe  bool      `json:"canSubscribe"`
 	CanPublish    bool      `json:"canPublish"`
@@ -59,7 +62,7 @@ type entry struct {
 func (l *Log) Record(ctx context.Context, r stagedoor.AuditRecord) error {
 	a := r.Admission
 	line := entry{
-		Time: l.now().UTC(), Audit: cmp.Or(r.Action, "join"), Target: stagedoor.Printable(r.Target), RequestID: l.id(ctx), Outcome: "granted",
+		Time: l.now().UTC(), Audit: cmp.Or(r.Action, "join"), Target: stagedoor.Printable(r.Target), Until: r.Until.UTC(), Uses: r.Uses, Publish: r.Publish, RequestID: l.id(ctx), Outcome: "granted",
 		Issuer: stagedoor.Printable(r.Principal.Issuer), Subject: stagedoor.Printable(r.Principal.Subject), Room: string(r.Request.Room),
 		Identity: string(a.Identity), CanSubscribe: a.Grants.Subscribe, CanPublish: a.Grants.Publish,
 		PublishDenied: string(a.PublishDenied), Rule: a.Rule, TTL: int(a.TTL.Seconds()),

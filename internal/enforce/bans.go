@@ -143,7 +143,7 @@ func (b *Bans) Add(ctx context.Context, ban stagedoor.Ban) (stagedoor.Ban, error
 		return stagedoor.Ban{}, err
 	}
 	b.log.Info("ban set", "id", ban.ID, "issuer", stagedoor.Printable(ban.Principal.Issuer), "subject", stagedoor.Printable(ban.Principal.Subject), "room", ban.Room, "until", ban.Until)
-	b.changed(ctx, []stagedoor.PrincipalKey{ban.Principal})
+	b.changed(context.WithoutCancel(ctx), []stagedoor.PrincipalKey{ban.Principal})
 	return ban, nil
 }
 

@@ -111,8 +111,13 @@ func (e *Enforcer) Recheck(ctx context.Context, cause string, keys []stagedoor.P
 		}
 		return
 	}
+	e.recheck(ctx, cause, keys)
+	e.recheck(ctx, cause, e.guestsOf(ctx, keys)) // last: they may be many
+}
+
+func (e *Enforcer) recheck(ctx context.Context, cause string, keys []stagedoor.PrincipalKey) {
 	done := map[stagedoor.PrincipalKey]bool{}
-	for _, key := range append(e.guestsOf(ctx, keys), keys...) {
+	for _, key := range keys {
 		if done[key] {
 			continue
 		}

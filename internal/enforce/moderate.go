@@ -61,7 +61,8 @@ func (m Moderator) Remove(ctx context.Context, room stagedoor.Room, identity sta
 	if err != nil {
 		return err
 	}
-	_, err = m.Enforcer.Rooms.Remove(ctx, room, identity)
+	// From here on it is done, whether or not the moderator waits for it.
+	_, err = m.Enforcer.Rooms.Remove(context.WithoutCancel(ctx), room, identity)
 	return err
 }
 

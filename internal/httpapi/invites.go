@@ -46,14 +46,14 @@ func (a *api) invites(w http.ResponseWriter, r *http.Request) {
 	}
 	principal, err := a.caller(r)
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	shown := []inviteAnswer{}
 	if a.Invitations != nil {
 		made, err := a.Invitations(r.Context(), principal.Key())
 		if err != nil {
-			refuse(w, r, err)
+			a.refuseCaller(w, r, err)
 			return
 		}
 		for _, v := range made {
@@ -69,7 +69,7 @@ func (a *api) caller(r *http.Request) (stagedoor.Principal, error) {
 	if err != nil {
 		return stagedoor.Principal{}, err
 	}
-	principal, err := a.Door.Authenticator.Authenticate(r.Context(), credential)
+	principal, err := a.Door.Caller(r.Context(), credential)
 	rec := recordOf(r.Context())
 	rec.issuer, rec.subject = principal.Issuer, principal.Subject
 	return principal, err
@@ -79,7 +79,7 @@ func (a *api) caller(r *http.Request) (stagedoor.Principal, error) {
 func (a *api) invite(w http.ResponseWriter, r *http.Request) {
 	credential, err := bearer(r)
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	rec := recordOf(r.Context())
@@ -94,7 +94,7 @@ func (a *api) invite(w http.ResponseWriter, r *http.Request) {
 		return invitation, err
 	})
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	shown := showInvitation(made)
@@ -129,7 +129,7 @@ func (a *api) revokeInvite(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"id": id, "revoked": true})

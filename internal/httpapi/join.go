@@ -38,7 +38,7 @@ type joinAnswer struct {
 func (a *api) join(w http.ResponseWriter, r *http.Request) {
 	admission, err := a.admit(w, r, parseJoin, errNoRoom)
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, joinAnswer{

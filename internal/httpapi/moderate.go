@@ -24,7 +24,7 @@ type moderateAnswer struct {
 func (a *api) moderate(w http.ResponseWriter, r *http.Request) {
 	credential, err := bearer(r)
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	rec := recordOf(r.Context())
@@ -39,7 +39,7 @@ func (a *api) moderate(w http.ResponseWriter, r *http.Request) {
 		return motion, err
 	})
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	answer := moderateAnswer{Room: done.Room, Identity: done.Identity, Action: done.Action}

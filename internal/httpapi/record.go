@@ -27,6 +27,10 @@ type record struct {
 	foreignOrigin string
 	// bodyRead is set once the body was asked for.
 	bodyRead bool
+	// header is the answer's.
+	header http.Header
+	// limit names the limit that refused the request, limited whom it refused.
+	limit, limited string
 }
 
 type recordKey struct{}
@@ -86,6 +90,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		sw := &statusWriter{ResponseWriter: w}
 		header := w.Header()
+		rec.header = header
 		header.Set("X-Request-Id", rec.id)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
@@ -136,6 +141,13 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	case rec.status < http.StatusBadRequest && isProbe(r.URL.Path):
 		level = slog.LevelDebug
 	}
+	unlogged := 0
+	if rec.limit != "" && a.Limits.Burst != nil {
+		var first bool
+		if first, unlogged = a.Limits.Burst(rec.limit, rec.limited); !first {
+			return
+		}
+	}
 	attrs := []slog.Attr{
 		slog.String("requestId", rec.id), slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)),
 		slog.Int("status", rec.status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", rec.client),
@@ -148,6 +160,10 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	if rec.err != nil {
 		add("code", rec.kind.String())
 		add("err", rec.err.Error())
+	}
+	add("limit", rec.limit)
+	if unlogged > 0 {
+		attrs = append(attrs, slog.Int("unlogged", unlogged))
 	}
 	if rec.foreignOrigin != "" {
 		add("cors", "the page's origin is not in ALLOWED_ORIGINS")

@@ -29,6 +29,8 @@ type Options struct {
 	Log   *slog.Logger
 	// TLS is the door's own; nil leaves it to a proxy.
 	TLS *tls.Config
+	// Limits are how often what may be asked; the zero value limits nothing.
+	Limits Limits
 	// RequireHTTPS refuses plain HTTP but for the probes.
 	RequireHTTPS bool
 	// PublicHost is where a plain GET is redirected to; empty refuses it.
@@ -83,7 +85,7 @@ func New(o Options) *API {
 	if o.Demo != nil {
 		handler = loopbackOnly(handler)
 	}
-	handler = a.crossOrigin(a.requireHTTPS(handler))
+	handler = a.crossOrigin(a.requireHTTPS(a.limitInFlight(a.limitAddress(handler))))
 	return &API{Handler: a.observe(handler), draining: &a.draining, tls: o.TLS}
 }
 

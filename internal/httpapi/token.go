@@ -25,7 +25,7 @@ type tokenAnswer struct {
 func (a *api) token(w http.ResponseWriter, r *http.Request) {
 	admission, err := a.admit(w, r, a.parseToken, stagedoor.Refuse(stagedoor.RoomRequired, "name the room: room_name"))
 	if err != nil {
-		refuse(w, r, err)
+		a.refuseCaller(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusCreated, tokenAnswer{

@@ -37,6 +37,17 @@ type reads struct {
 	now, ip bool
 }
 
+// known reports whether what is read was kept of the token: an absent claim
+// that was not kept may have been there.
+func (r *reads) known(kept []string) bool {
+	if kept == nil {
+		return true
+	}
+	return !r.all && !slices.ContainsFunc(r.claims, func(name string) bool { return !slices.Contains(kept, name) })
+}
+
+var errClaimsNotKept = errors.New("it reads a claim that was not kept when the token came; the next join tells")
+
 var errNotBool = errors.New("the condition gave something other than true or false")
 
 // holds evaluates the condition. Any error is to be taken as a refusal.
@@ -49,6 +60,9 @@ func (c *compiled) holds(f *facts) (bool, error) {
 }
 
 func (c *compiled) evaluate(f *facts) (bool, error) {
+	if !c.reads.known(f.situation.Principal.ClaimNames) {
+		return false, errClaimsNotKept
+	}
 	if c.inside != nil && f.situation.ClientIP == "" {
 		c = c.inside
 	}

@@ -227,3 +227,36 @@ func TestOutcomesNameWhatDiffers(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Inside nobody's address is known. What would let nobody in, whatever the
+// address, must not hold.
+func TestAddressIsSupposedOfItselfAlone(t *testing.T) {
+	for condition, holds := range map[string]bool{
+		"request.ip.startsWith('10.') ? claims.staff == true : claims.vip == true":      false,
+		"!(request.ip.startsWith('10.') ? claims.staff == false : claims.vip == false)": false,
+		"request.ip.startsWith('10.') ? claims.no == true : claims.yes == true":         true,
+		"claims.staff == true ? request.ip == 'a' : claims.vip == true":                 false,
+		"claims.yes == true ? request.ip == 'a' : claims.vip == true":                   true,
+		"request.ip == '10.0.0.1' && claims.staff == true":                              false,
+		"request.ip in ['10.0.0.1'] && claims.yes == true":                              true,
+		"claims.ips.exists(i, i == request.ip) && claims.staff == true":                 false,
+		"claims.ips.exists(i, i == request.ip) && claims.yes == true":                   true,
+		"!(request.ip == '10.0.0.1') && claims.staff == true":                           false,
+	} {
+		f := parse(t, one("room: a", "join: \""+condition+"\""))
+		s := who("a", stagedoor.Claims{"staff": false, "vip": false, "yes": true, "no": false, "ips": []any{"192.0.2.9"}})
+		s.ClientIP = ""
+		if _, err := f.Decide(s); (err == nil) != holds {
+			t.Errorf("%s: %v", condition, err)
+		}
+	}
+	for _, condition := range []string{
+		"(request.ip == '10.0.0.1' && claims.staff == true) == true", "[request.ip == '10.0.0.1' && claims.staff == true].exists(x, x)",
+		"(claims.staff == true && request.ip == '10.0.0.1') ? true : false", "(request.ip == '10.0.0.1' ? claims.staff : claims.vip) == true",
+		"{'a': request.ip == 'x' && now < timestamp('2026-12-24T18:00:00Z')}.a == true",
+	} {
+		if _, err := Parse("p.yaml", []byte(one("room: a", "join: \""+condition+"\"")), limits()); err == nil || !strings.Contains(err.Error(), "request.ip") {
+			t.Errorf("%s: %v", condition, err)
+		}
+	}
+}

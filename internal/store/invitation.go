@@ -10,14 +10,15 @@ import (
 	"stagedoor"
 )
 
-// maxInvitations is how many invitations of one principal may be open.
+// maxInvitations is how many invitations of one principal may be kept that
+// have not expired, revoked ones too: else one could make them without end.
 const maxInvitations = 200
 
 var (
 	errInvitation = stagedoor.Refuse(stagedoor.RoomForbidden, "the invitation does not let anybody in any more")
 	errUsedUp     = stagedoor.Refuse(stagedoor.RoomForbidden, "the invitation has been used up")
 	errClosed     = stagedoor.Refuse(stagedoor.Banned, "the invitation lets no new guests in now")
-	errTooMany    = stagedoor.Refuse(stagedoor.InvalidRequest, "you have 200 open invitations: revoke one first")
+	errTooMany    = stagedoor.Refuse(stagedoor.InvalidRequest, "you have 200 invitations that have not expired: wait until one has")
 	errNotTheirs  = stagedoor.Refuse(stagedoor.NotFound, "you have no such invitation")
 )
 
@@ -29,14 +30,14 @@ func hashOf(secret stagedoor.Secret) string {
 
 // AddInvitation keeps an invitation, with an ID and a secret that are made
 // for it; it is on the disk when this returns. Errors: InvalidRequest, when
-// its maker has 200 open ones.
+// its maker has 200 that have not expired.
 func (s *Store) AddInvitation(ctx context.Context, v stagedoor.Invitation) (stagedoor.Invitation, stagedoor.Secret, error) {
 	secret := stagedoor.NewSecret(stagedoor.InvitationPrefix + rand.Text())
 	v.ID, v.CreatedAt, v.Used, v.RevokedAt = "inv_"+rand.Text()[:16], s.Now(), 0, time.Time{}
 	full := false
 	err := s.write(ctx, acknowledged, "keep an invitation", func(t tx) error {
 		var open int64
-		_, err := t.row("SELECT COUNT(*) FROM invitations WHERE issuer = $1 AND subject = $2 AND revoked_at = 0 AND expires_at > $3",
+		_, err := t.row("SELECT COUNT(*) FROM invitations WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
 			[]any{v.By.Issuer, v.By.Subject, millis(v.CreatedAt)}, &open)
 		if full = open >= maxInvitations; err != nil || full {
 			return err
@@ -114,36 +115,35 @@ func (s *Store) InvitationsBy(ctx context.Context, key stagedoor.PrincipalKey) (
 
 // Admit spends a use of an invitation for a guest, once for the same one.
 // Errors: RoomForbidden when no use is left, Banned when a guest of it is kept
-// out: who is put out must not come back as the next guest.
+// out: who is put out must not come back as the next guest, nor as one who was
+// admitted in advance and never came.
 func (s *Store) Admit(ctx context.Context, id string, guest stagedoor.PrincipalKey) error {
-	var known int64
-	if _, err := s.reads.row(ctx, "SELECT COUNT(*) FROM guests WHERE invitation = $1 AND subject = $2", []any{id, guest.Subject}, &known); err != nil || known > 0 {
+	var known, barred int64
+	now := millis(s.Now())
+	_, err := s.reads.row(ctx, `SELECT (SELECT COUNT(*) FROM guests WHERE invitation = $1 AND subject = $2),
+			(SELECT COUNT(*) FROM bans b WHERE b.issuer = $3 AND (b.until = 0 OR b.until > $4)
+				AND EXISTS (SELECT 1 FROM guests g WHERE g.invitation = $1 AND g.subject = b.subject)
+				AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.issuer = $3 AND s.subject = $2))`,
+		[]any{id, guest.Subject, stagedoor.GuestIssuer, now}, &known, &barred)
+	switch {
+	case err != nil:
 		return wrap("find a guest", err)
+	case barred > 0:
+		return errClosed
+	case known > 0:
+		return nil
 	}
-	var refused error
-	err := s.write(ctx, retold, "admit a guest", func(t tx) error {
-		now := millis(s.Now())
-		var kept int64
-		if _, err := t.row("SELECT COUNT(*) FROM bans b JOIN guests g ON g.subject = b.subject WHERE g.invitation = $1 AND b.issuer = $2 AND (b.until = 0 OR b.until > $3)",
-			[]any{id, stagedoor.GuestIssuer, now}, &kept); err != nil {
-			return err
-		}
-		if kept > 0 {
-			refused = errClosed
-			return nil
-		}
-		spent, err := t.exec(`INSERT INTO guests (invitation, subject, admitted_at)
+	var spent int64
+	err = s.write(ctx, retold, "admit a guest", func(t tx) (err error) {
+		spent, err = t.exec(`INSERT INTO guests (invitation, subject, admitted_at)
 			SELECT id, $2, $3 FROM invitations i WHERE i.id = $1 AND i.revoked_at = 0
 				AND ((SELECT COUNT(*) FROM guests g WHERE g.invitation = i.id) < i.uses
 					OR EXISTS (SELECT 1 FROM guests g WHERE g.invitation = i.id AND g.subject = $2))
 			ON CONFLICT (invitation, subject) DO UPDATE SET admitted_at = guests.admitted_at`, id, guest.Subject, now)
-		if err == nil && spent == 0 {
-			refused = errUsedUp
-		}
 		return err
 	})
-	if err == nil {
-		err = refused
+	if err == nil && spent == 0 {
+		err = errUsedUp
 	}
 	return err
 }
@@ -163,13 +163,16 @@ func (s *Store) RevokeInvitation(ctx context.Context, by stagedoor.PrincipalKey,
 	if err != nil {
 		return nil, err
 	}
-	return s.guests(ctx, "SELECT subject FROM guests WHERE invitation = $1", id)
+	// It is revoked, whether or not somebody waits for the answer.
+	return s.guests(context.WithoutCancel(ctx), "SELECT subject FROM guests WHERE invitation = $1", id)
 }
 
 // GuestsOf returns who came by a principal's invitations and may still hold a token.
 func (s *Store) GuestsOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.PrincipalKey, error) {
-	return s.guests(ctx, `SELECT DISTINCT g.subject FROM invitations i JOIN guests g ON g.invitation = i.id
-		JOIN mints m ON m.issuer = $3 AND m.subject = g.subject WHERE i.issuer = $1 AND i.subject = $2`, key.Issuer, key.Subject, stagedoor.GuestIssuer)
+	// The order of the two is said by CROSS JOIN, and heeded by SQLite: mints of
+	// everybody's guests are many, and invitations of one principal few.
+	return s.guests(ctx, `SELECT g.subject FROM invitations i CROSS JOIN guests g WHERE g.invitation = i.id AND i.issuer = $1 AND i.subject = $2
+		AND EXISTS (SELECT 1 FROM mints m WHERE m.issuer = $3 AND m.subject = g.subject)`, key.Issuer, key.Subject, stagedoor.GuestIssuer)
 }
 
 func (s *Store) guests(ctx context.Context, query string, args ...any) ([]stagedoor.PrincipalKey, error) {

@@ -127,8 +127,14 @@ func TestRemovedGuestCannotComeBackAsAnother(t *testing.T) {
 	v, _ := f.invites(5)
 	other, _ := f.invites(5)
 	f.must(f.Admit(t.Context(), v.ID, guestOf(v, "a")))
+	f.must(f.Admit(t.Context(), v.ID, guestOf(v, "spare")))
+	f.must(f.Admit(t.Context(), v.ID, guestOf(v, "there")))
+	f.must(f.Minted(t.Context(), stagedoor.Mint{Room: "r", Identity: "guest:there", Principal: guestOf(v, "there"), At: f.clock()}))
+	f.comes("r", "guest:there", "PA_1")
 	f.must(f.AddBan(t.Context(), stagedoor.Ban{ID: "ban_1", Principal: guestOf(v, "a"), Room: "r", Until: f.clock().Add(time.Minute)}))
 	f.mustKind(f.Admit(t.Context(), v.ID, guestOf(v, "b")), stagedoor.Banned)
+	f.mustKind(f.Admit(t.Context(), v.ID, guestOf(v, "spare")), stagedoor.Banned) // admitted in advance
+	f.must(f.Admit(t.Context(), v.ID, guestOf(v, "there")))                       // who is there stays
 	f.must(f.Admit(t.Context(), other.ID, guestOf(other, "b")))
 	f.pass(time.Minute)
 	f.must(f.Admit(t.Context(), v.ID, guestOf(v, "b")))
@@ -137,7 +143,9 @@ func TestRemovedGuestCannotComeBackAsAnother(t *testing.T) {
 func TestOnlySoManyInvitationsAreOpen(t *testing.T) {
 	f := newFixture(t)
 	for range maxInvitations {
-		f.invites(1)
+		v, _ := f.invites(1)
+		_, err := f.RevokeInvitation(t.Context(), host, v.ID) // makes no room for the next
+		f.must(err)
 	}
 	one := stagedoor.Invitation{By: host, Room: "r", Uses: 1, Expires: f.clock().Add(2 * time.Hour)}
 	_, _, err := f.AddInvitation(t.Context(), one)

@@ -25,7 +25,7 @@ var (
 // principalRow is a row of principals but for its key.
 type principalRow struct {
 	handle, prefix, name, claims string
-	invitation                   string
+	invitation, claimNames       string
 	issuedAt                     int64
 	customer, subscription       string
 	refA, refB                   string
@@ -45,7 +45,11 @@ func (s *Store) rowOf(p stagedoor.Principal) (principalRow, error) {
 	if err != nil {
 		return principalRow{}, err
 	}
-	row := principalRow{handle: p.Handle, prefix: p.IdentityPrefix, name: p.Name, claims: string(text), invitation: p.Invitation, issuedAt: millis(p.IssuedAt), seenAt: millis(s.Now())}
+	names, err := json.Marshal(p.ClaimNames)
+	if err != nil {
+		return principalRow{}, err
+	}
+	row := principalRow{claimNames: string(names), handle: p.Handle, prefix: p.IdentityPrefix, name: p.Name, claims: string(text), invitation: p.Invitation, issuedAt: millis(p.IssuedAt), seenAt: millis(s.Now())}
 	row.customer, row.subscription = s.index.Claimed(claims)
 	references := append(p.References(s.index.Prefixes), "", "")
 	row.refA, row.refB = references[0], references[1]
@@ -105,13 +109,18 @@ func (s *Store) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.
 	return p, err
 }
 
-// restore puts the kept claims into p.
+// restore puts what the kept token said into p.
 func (r principalRow) restore(p *stagedoor.Principal) error {
 	claims := stagedoor.Claims{}
 	if err := json.Unmarshal([]byte(r.claims), &claims); err != nil {
 		return err
 	}
-	p.Claims, p.IssuedAt = claims, fromMillis(r.issuedAt)
+	var names []string
+	if err := json.Unmarshal([]byte(r.claimNames), &names); err != nil {
+		return err
+	}
+	p.Claims, p.ClaimNames, p.IssuedAt = claims, names, fromMillis(r.issuedAt)
+	p.Handle, p.IdentityPrefix, p.Name, p.Invitation = r.handle, r.prefix, r.name, r.invitation
 	return nil
 }
 
@@ -123,15 +132,16 @@ func (s *Store) keepPrincipal(ctx context.Context, key stagedoor.PrincipalKey, r
 		// A token that says no time of issue leaves the one that is kept:
 		// what is older than that must still not count.
 		written, err := t.exec(`INSERT INTO principals
-				(issuer, subject, handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+				(issuer, subject, handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation, claim_names)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 			ON CONFLICT (issuer, subject) DO UPDATE SET
 				handle = excluded.handle, prefix = excluded.prefix, name = excluded.name, claims = excluded.claims,
 				issued_at = CASE WHEN excluded.issued_at > principals.issued_at THEN excluded.issued_at ELSE principals.issued_at END,
 				claim_customer = excluded.claim_customer, claim_subscription = excluded.claim_subscription,
-				ref_a = excluded.ref_a, ref_b = excluded.ref_b, seen_at = excluded.seen_at, invitation = excluded.invitation
+				ref_a = excluded.ref_a, ref_b = excluded.ref_b, seen_at = excluded.seen_at, invitation = excluded.invitation,
+				claim_names = excluded.claim_names
 			WHERE excluded.issued_at = 0 OR excluded.issued_at >= principals.issued_at`,
-			key.Issuer, key.Subject, r.handle, r.prefix, r.name, r.claims, r.issuedAt, r.customer, r.subscription, r.refA, r.refB, r.seenAt, r.invitation)
+			key.Issuer, key.Subject, r.handle, r.prefix, r.name, r.claims, r.issuedAt, r.customer, r.subscription, r.refA, r.refB, r.seenAt, r.invitation, r.claimNames)
 		if err != nil || written > 0 {
 			return err
 		}
@@ -141,12 +151,12 @@ func (s *Store) keepPrincipal(ctx context.Context, key stagedoor.PrincipalKey, r
 	return newest, err
 }
 
-const selectPrincipal = `SELECT handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation
+const selectPrincipal = `SELECT handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation, claim_names
 	FROM principals WHERE issuer = $1 AND subject = $2`
 
 // columns are where selectPrincipal's columns go.
 func (r *principalRow) columns() []any {
-	return []any{&r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.customer, &r.subscription, &r.refA, &r.refB, &r.seenAt, &r.invitation}
+	return []any{&r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.customer, &r.subscription, &r.refA, &r.refB, &r.seenAt, &r.invitation, &r.claimNames}
 }
 
 func (s *Store) principalRow(ctx context.Context, key stagedoor.PrincipalKey) (principalRow, bool, error) {
@@ -166,7 +176,7 @@ func (s *Store) Principal(ctx context.Context, key stagedoor.PrincipalKey) (stag
 }
 
 func (r principalRow) principal(key stagedoor.PrincipalKey) (stagedoor.Principal, error) {
-	p := stagedoor.Principal{Issuer: key.Issuer, Subject: key.Subject, Handle: r.handle, IdentityPrefix: r.prefix, Name: r.name, Invitation: r.invitation}
+	p := stagedoor.Principal{Issuer: key.Issuer, Subject: key.Subject}
 	return p, r.restore(&p)
 }
 
@@ -178,12 +188,12 @@ func (s *Store) FindPrincipals(ctx context.Context, user string, limit int) ([]s
 		prefix, handle = "", user
 	}
 	var found []stagedoor.Principal
-	err := s.reads.each(ctx, `SELECT issuer, subject, handle, prefix, name, claims, issued_at, invitation FROM principals
+	err := s.reads.each(ctx, `SELECT issuer, subject, handle, prefix, name, claims, issued_at, invitation, claim_names FROM principals
 			WHERE subject = $1 OR handle = $1 OR (prefix = $2 AND handle = $3)
 			ORDER BY seen_at DESC, issuer, subject LIMIT $4`, []any{user, prefix, handle, limit}, func(scan scan) error {
 		var key stagedoor.PrincipalKey
 		var r principalRow
-		if err := scan(&key.Issuer, &key.Subject, &r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.invitation); err != nil {
+		if err := scan(&key.Issuer, &key.Subject, &r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.invitation, &r.claimNames); err != nil {
 			return err
 		}
 		p, err := r.principal(key)
@@ -226,11 +236,12 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 	var refused error
 	err = s.write(ctx, retold, "keep a mint", func(t tx) error {
 		var now stagedoor.PrincipalKey
-		taken, err := t.row("SELECT issuer, subject FROM mints WHERE room = $1 AND identity = $2", []any{string(m.Room), string(m.Identity)}, &now.Issuer, &now.Subject)
+		var at int64
+		taken, err := t.row("SELECT issuer, subject, minted_at FROM mints WHERE room = $1 AND identity = $2", []any{string(m.Room), string(m.Identity)}, &now.Issuer, &now.Subject, &at)
 		if err != nil {
 			return err
 		}
-		if taken && now != m.Principal && now != kept.Principal {
+		if taken && now != m.Principal && (now != kept.Principal || at != millis(kept.At)) {
 			refused = errTaken // another was faster
 			return nil
 		}

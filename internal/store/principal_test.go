@@ -260,3 +260,24 @@ func TestMints(t *testing.T) {
 		}
 	}
 }
+
+// Of two tokens the newest counts, in everything that it says.
+func TestOlderTokenChangesNothingOfThePrincipal(t *testing.T) {
+	f := newFixture(t)
+	newer := stagedoor.Principal{Issuer: "i", Subject: "ann", Handle: "member", Name: "Ann", Claims: stagedoor.Claims{"role": "member"}, ClaimNames: []string{"role"}, IssuedAt: f.clock()}
+	_, err := f.Remember(t.Context(), newer)
+	f.must(err)
+	older := stagedoor.Principal{Issuer: "i", Subject: "ann", Handle: "boss", Name: "Boss", IdentityPrefix: "x", Claims: stagedoor.Claims{"role": "boss"}, ClaimNames: []string{"role", "level"}, IssuedAt: f.clock().Add(-time.Minute)}
+	got, err := f.Remember(t.Context(), older)
+	f.must(err)
+	equal(t, "remembered", got, newer)
+	kept, _, err := f.Principal(t.Context(), newer.Key())
+	f.must(err)
+	equal(t, "kept", kept, newer)
+	newer.ClaimNames, newer.IssuedAt = nil, f.pass(time.Minute)
+	_, err = f.Remember(t.Context(), newer)
+	f.must(err)
+	kept, _, err = f.Principal(t.Context(), newer.Key())
+	f.must(err)
+	equal(t, "all claims", kept, newer)
+}

@@ -18,9 +18,9 @@ const maxDevices = 8
 
 // selectTaken counts a room's taken seats, and whether one of them is an
 // identity's own. Several sessions of one identity are one connection, the
-// last of them.
+// last of them; copies, "<identity>#<publish>", are about to be put out.
 const selectTaken = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN identity = $2 THEN 1 ELSE 0 END), 0) FROM (
-	SELECT identity FROM presence WHERE room = $1 AND left_at = 0 AND standard
+	SELECT identity FROM presence WHERE room = $1 AND left_at = 0 AND standard AND identity NOT LIKE '%#%'
 	UNION SELECT identity FROM seats WHERE room = $1 AND until > $3) AS taken`
 
 // plainlyFull refuses where every seat is taken, without waiting for the
@@ -80,9 +80,19 @@ func (s *Store) takeSeat(t tx, m stagedoor.Mint) error {
 // Surplus reports whether a session came into a room that was full: whether
 // as many other participants, or more, came before it.
 func (s *Store) Surplus(ctx context.Context, room stagedoor.Room, sid string, seats int) (bool, error) {
+	const doing = "count a room's participants"
+	if seats <= 0 {
+		return false, nil
+	}
+	// Hardly ever is there one too many, and every arrival asks.
+	var present int64
+	_, err := s.reads.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM presence WHERE room = $1 AND left_at = 0 LIMIT $2) AS some", []any{string(room), seats + 1}, &present)
+	if err != nil || present <= int64(seats) {
+		return false, wrap(doing, err)
+	}
 	var before int64
-	_, err := s.reads.row(ctx, `SELECT COUNT(DISTINCT p.identity) FROM presence p JOIN presence own ON own.room = p.room AND own.sid = $2
-		WHERE p.room = $1 AND p.left_at = 0 AND p.standard AND p.identity <> own.identity
+	_, err = s.reads.row(ctx, `SELECT COUNT(DISTINCT p.identity) FROM presence p JOIN presence own ON own.room = p.room AND own.sid = $2
+		WHERE p.room = $1 AND p.left_at = 0 AND p.standard AND p.identity NOT LIKE '%#%' AND p.identity <> own.identity
 			AND (p.joined_at < own.joined_at OR p.joined_at = own.joined_at AND p.sid < own.sid)`, []any{string(room), sid}, &before)
-	return seats > 0 && before >= int64(seats), wrap("count a room's participants", err)
+	return before >= int64(seats), wrap(doing, err)
 }

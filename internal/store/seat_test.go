@@ -101,6 +101,27 @@ func TestWhoCounts(t *testing.T) {
 	f.mustKind(f.seat("r", "cid", 2), stagedoor.RoomFull)
 }
 
+// LiveKit lets whoever holds a token come in once more beside themselves.
+func TestCopiesTakeNoSeatAndPutNobodyOut(t *testing.T) {
+	f := newFixture(t)
+	f.must(f.seat("r", "mal", 3))
+	f.comes("r", "mal#1", "PA_1")
+	if f.count("SELECT COUNT(*) FROM seats") != 1 {
+		t.Error("a copy gave its original's seat back")
+	}
+	f.comes("r", "mal#2", "PA_2")
+	f.comes("r", "mal", "PA_3")
+	for i, name := range []string{"bob", "cid"} {
+		f.pass(time.Second)
+		f.must(f.seat("r", name, 3))
+		sid := fmt.Sprint("PA_1", i)
+		f.comes("r", name, sid)
+		if over, err := f.Surplus(t.Context(), "r", sid, 3); over || err != nil {
+			t.Errorf("%s is put out for copies: %v", name, err)
+		}
+	}
+}
+
 func TestRefusedSeatLeavesNoTrace(t *testing.T) {
 	f := newFixture(t)
 	f.must(f.seat("r", "ann", 1))

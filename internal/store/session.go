@@ -17,10 +17,13 @@ func (s *Store) settleIn(t tx, p stagedoor.Participant) error {
 	if p.JoinedAt.IsZero() { // an end that never comes would be no limit
 		p.JoinedAt = s.Now()
 	}
-	// A copy that LiveKit makes of a participant is named "<identity>#<publish>".
-	minted, _, _ := strings.Cut(string(p.Identity), "#")
-	if _, err := t.exec("DELETE FROM seats WHERE room = $1 AND identity = $2", string(p.Room), minted); err != nil {
-		return err
+	// A copy that LiveKit makes of a participant is named "<identity>#<publish>":
+	// it is the same principal, and no holder of the participant's seat.
+	minted, _, copied := strings.Cut(string(p.Identity), "#")
+	if !copied {
+		if _, err := t.exec("DELETE FROM seats WHERE room = $1 AND identity = $2", string(p.Room), minted); err != nil {
+			return err
+		}
 	}
 	_, err := t.exec(`INSERT INTO sessions (room, issuer, subject, started_at)
 		SELECT room, issuer, subject, $3 FROM mints WHERE room = $1 AND identity = $2

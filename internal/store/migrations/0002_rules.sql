@@ -1,6 +1,14 @@
 -- A guest's principal names the invitation by which it comes.
 ALTER TABLE principals ADD COLUMN invitation TEXT NOT NULL DEFAULT '';
 
+-- The names of the claims that were kept, as JSON; null where all were.
+ALTER TABLE principals ADD COLUMN claim_names TEXT NOT NULL DEFAULT '[]';
+
+-- Who is in a room now, among a week of those who left.
+CREATE INDEX presence_taken ON presence (room, identity) WHERE left_at = 0;
+
+CREATE INDEX mints_room ON mints (issuer, subject, room);
+
 -- Seats of capped rooms whose holders have not arrived yet.
 CREATE TABLE seats (
     room     TEXT NOT NULL,
