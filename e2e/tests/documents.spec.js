@@ -8,7 +8,7 @@ import { commands, fenced, inlineCode } from '../lib/documents.js';
 import { emptyDirectory, freePort, Program, ROOT, run, STAGEDOOR } from '../lib/program.js';
 import { expect, test } from '../lib/test.js';
 
-const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/api.md', 'docs/clients.md', 'docs/authentication.md', 'docs/billing.md', 'docs/operations.md'];
+const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/api.md', 'docs/clients.md', 'docs/authentication.md', 'docs/billing.md', 'docs/operations.md', 'docs/policy.md'];
 const CALLER_SECRET = 'e2e-only-mN4pQrS6tUvW8xYz1bD3fG5h-caller';
 
 /** Runs one command line as bash does; curl fails where the answer is a refusal. */
@@ -37,6 +37,14 @@ test('the documents hold the commands that are tested here', () => {
   expect(programs).toHaveLength(2);
 });
 
+/** Puts a real invitation in the place of one that is shown. */
+async function asGuest(line, world) {
+  if (!line.includes('Bearer invite_')) return line;
+  const { status, body } = await post(`${world.url}/api/invites`, 'alice-token', { room: 'test-room', expires: 600 });
+  expect(status).toBe(201);
+  return line.replace(/invite_[A-Z2-7]+/, body.url.split('#invite=')[1]);
+}
+
 for (const { file, line, command, before } of curls) {
   test(`${file}:${line}: curl`, async ({ world }) => {
     const typed = command
@@ -44,7 +52,7 @@ for (const { file, line, command, before } of curls) {
       .replaceAll('https://door.example.com', world.url)
       .replace('$(node caller-token.mjs)', '$CALLER_TOKEN'); // that program has a test of its own
     expect(typed).toContain(world.url);
-    const { stdout } = await shell(typed, { CALLER_TOKEN: 'alice-token' });
+    const { stdout } = await shell(await asGuest(typed, world), { CALLER_TOKEN: 'alice-token' });
     const answer = JSON.parse(stdout);
     const minted = decodeJwt(answer.token ?? answer.participant_token);
     expect(minted.video.room).toBe('test-room');
@@ -112,12 +120,12 @@ test('every make target and every stagedoor command that is named exists', async
   const makefile = readFileSync(path.join(ROOT, 'Makefile'), 'utf8');
   for (const target of targets) expect(makefile, `make ${target}`).toMatch(new RegExp(`^${target}:`, 'm'));
 
-  const named = typed.map((line) => line.match(/^(?:bin\/)?stagedoor (\S+)(.*)$/)).filter(Boolean);
-  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'token', 'version', 'explain', 'ban', 'unban', 'bans', 'sync']));
+  const named = typed.map((line) => line.match(/^(?:bin\/)?stagedoor (policy \S+|\S+)(.*)$/)).filter(Boolean);
+  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'token', 'version', 'explain', 'ban', 'unban', 'bans', 'sync', 'policy test', 'policy explain']));
   const { stdout: all } = await run(STAGEDOOR, ['--help']);
   for (const [line, command, rest] of named) {
     expect(all, line).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
-    const { stdout: help } = await run(STAGEDOOR, [command, '--help']);
+    const { stdout: help } = await run(STAGEDOOR, [...command.split(' '), '--help']);
     for (const flag of rest.match(/--[a-z-]+/g) ?? []) expect(help, line).toContain(`${flag}`);
   }
 });
