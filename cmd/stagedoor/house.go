@@ -144,7 +144,7 @@ type memory struct {
 }
 
 // memoryPatience is how long a join waits for the database.
-const memoryPatience = 300 * time.Millisecond
+const memoryPatience = time.Second
 
 // seatPatience is the same where there is a seat to take: without it they
 // could not even watch, and many may ask at once.
