@@ -48,11 +48,19 @@ func (s screen) print() {
 	table := tabwriter.NewWriter(s.out, 0, 0, 3, ' ', 0)
 	_, _ = fmt.Fprintln(table, "  CALLER\tTOKEN\tMAY")
 	for _, caller := range s.demo.Callers {
-		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", caller.Name, caller.Token, caller.About)
+		about := caller.About
+		if s.policy != "" {
+			about = fmt.Sprintf("What the policy file says of the issuer %s's %s, who has no claims.", demoIssuer, caller.ID)
+		}
+		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", caller.Name, caller.Token, about)
 	}
 	_ = table.Flush()
 	p("")
-	p("  %s", bold("Paste one of these:"))
+	if s.policy != "" {
+		p("  %s", bold("Paste one of these, with a room of your rules:"))
+	} else {
+		p("  %s", bold("Paste one of these:"))
+	}
 	p("")
 	for _, caller := range s.demo.Callers {
 		p(`  curl -X POST %s/api/join -H "Content-Type: application/json" -H "Authorization: Bearer %s" -d '{"room": "demo"}'`, s.url, caller.Token)

@@ -20,7 +20,11 @@ func (l *loader) checkBilling() {
 			l.problem("REQUIRE_LIVE_BILLING", "needs STRIPE_SECRET_KEY", "set STRIPE_SECRET_KEY to a live key, or unset REQUIRE_LIVE_BILLING")
 		}
 		if l.mode == Serve {
-			l.warn("STRIPE_SECRET_KEY", "is not set: nobody is entitled by payment, so nobody may publish", "set it to a restricted key (rk_…) that may read customers, subscriptions, products, prices, Checkout sessions, events and entitlements")
+			what := "is not set: nobody is entitled by payment, so nobody may publish"
+			if l.given["POLICY_FILE"] {
+				what = "is not set: nobody is entitled by payment, and a rule that asks for a feature holds for nobody"
+			}
+			l.warn("STRIPE_SECRET_KEY", what, "set it to a restricted key (rk_…) that may read customers, subscriptions, products, prices, Checkout sessions, events and entitlements")
 		}
 		return
 	case c.RequireLiveBilling && test:

@@ -13,6 +13,7 @@ func TestBilling(t *testing.T) {
 	check(t, []rule{
 		{"a live key and a secret", Serve, nil, nil, nil},
 		{"no Stripe", Serve, none, nil, []string{"STRIPE_SECRET_KEY: nobody may publish"}},
+		{"no Stripe, but rules", Serve, append([]string{"POLICY_FILE=rooms.yaml"}, none...), nil, []string{"STRIPE_SECRET_KEY: a rule that asks for a feature"}},
 		{"no webhook", Serve, []string{"STRIPE_WEBHOOK_SECRET="}, nil, []string{"STRIPE_WEBHOOK_SECRET: within two minutes"}},
 		{"TestWebhookSecretWithoutKeyIsRefused", Serve, with("STRIPE_WEBHOOK_SECRET=whsec_2xYt9LrB4vN8sHd3"), []string{"STRIPE_WEBHOOK_SECRET: no meaning without STRIPE_SECRET_KEY"}, nil},
 		{"an address without a key", Serve, with("STRIPE_API_URL=https://stripe.test"), []string{"STRIPE_API_URL: no meaning without STRIPE_SECRET_KEY"}, nil},
