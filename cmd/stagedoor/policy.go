@@ -90,7 +90,7 @@ func printOutcomes(out io.Writer, colour bool, outcomes []policy.Outcome) (faile
 		mark, got := paint(colour, "32", "✓"), o.Got
 		if !o.OK {
 			failed++
-			mark, got = paint(colour, "31", "✗"), paint(colour, "31", o.Got+", expected "+o.Want)
+			mark, got = paint(colour, "31", "✗"), paint(colour, "31", o.Got+", expected "+o.Want)+because(o.Why)
 		}
 		fmt.Fprintf(&text, "  %s %s%s  %s  %s\n", mark, o.What, pad, paint(colour, "2", fmt.Sprintf("line %-4d", o.Line)), got)
 	}
@@ -249,4 +249,12 @@ func principalOf(all []authn.Issuer, file []policy.Issuer, name string, claims s
 	vouched, _ := claims.At(settings.NameClaim)
 	p.Name, _ = vouched.(string)
 	return p, nil
+}
+
+// because adds the condition that made an expectation fail, where one did.
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return "  (" + stagedoor.Printable(why) + ")"
 }

@@ -22,6 +22,8 @@ type compiled struct {
 	program  cel.Program // nil: constant
 	constant bool
 	reads    reads
+	// either: it is a || b, of which neither side held where it cannot be evaluated.
+	either bool
 	// inside is the condition for those who are in the room already; nil: the same.
 	inside *compiled
 }
@@ -112,6 +114,9 @@ func (c *compiler) compile(key string, cond condition, join bool) compiled {
 		return compiled{}
 	}
 	result := compiled{key: key, text: cond.value, reads: readsOf(checked.NativeRep().Expr())}
+	if tree := checked.NativeRep().Expr(); tree.Kind() == ast.CallKind {
+		result.either = tree.AsCall().FunctionName() == operators.LogicalOr
+	}
 	result.program, result.constant, err = plan(env, checked)
 	if err == nil && result.reads.ip {
 		result.inside, err = inside(env, cond.value)
@@ -162,7 +167,12 @@ func (c *compiler) issues(path string, cond condition, issues *cel.Issues, tree 
 			c.add(at, path, "there is no function '"+name+"'", suggest(name, functionNames()))
 		default:
 			begin := tree.SourceInfo().GetStartLocation(whole.begins)
-			c.undeclared(cond.placeAt(begin.Line(), begin.Column()), path, whole.name, join)
+			at = cond.placeAt(begin.Line(), begin.Column())
+			if remedy := hyphenated(cond.value, whole.name); remedy != "" {
+				c.add(at, path, "undeclared reference to '"+whole.name+"'", remedy)
+				continue
+			}
+			c.undeclared(at, path, whole.name, join)
 		}
 	}
 }
@@ -206,7 +216,7 @@ func instead(name string, known []string) string {
 		}
 	}
 	if parts == nil {
-		parts = known
+		return "did you mean claims." + name + ", or the text '" + name + "'?"
 	}
 	return "known are " + strings.Join(parts, ", ")
 }

@@ -30,15 +30,26 @@ const refused = "the policy does not let you into this room"
 // Until is left zero: what a condition makes of `now` is seen by the
 // one-minute pass.
 func (f *File) Decide(s stagedoor.Situation) (stagedoor.Decision, error) {
-	rule, facts, err := f.begin(&s)
+	d, err := f.decide(&s, nil)
 	if err != nil {
 		return stagedoor.Decision{}, forbid(err)
 	}
+	return d, nil
+}
+
+// decide is Decide with the reason as its error; seen, which may be nil, is
+// told of every condition that is evaluated.
+func (f *File) decide(s *stagedoor.Situation, seen func(c *compiled, holds bool, err error)) (stagedoor.Decision, error) {
+	rule, facts, err := f.begin(s)
+	if err != nil {
+		return stagedoor.Decision{}, err
+	}
 	defer facts.close()
+	facts.seen = seen
 	if holds, err := rule.join.holds(facts); err != nil {
-		return stagedoor.Decision{}, forbid(fmt.Errorf("rule %q: join: %w", rule.name, err))
+		return stagedoor.Decision{}, fmt.Errorf("rule %q: join: %w", rule.name, err)
 	} else if !holds {
-		return stagedoor.Decision{}, forbid(fmt.Errorf("rule %q: %w", rule.name, errJoin))
+		return stagedoor.Decision{}, fmt.Errorf("rule %q: %w", rule.name, errJoin)
 	}
 	return rule.grant(facts), nil
 }

@@ -23,6 +23,9 @@ type Outcome struct {
 	What      string
 	Want, Got string
 	OK        bool
+	// Why is what the conditions that it depends on gave, as Explain says it;
+	// empty where OK.
+	Why string
 }
 
 // example is one example of a rule.
@@ -49,7 +52,10 @@ func (r *reader) example(f *File, e *example) {
 	if room == "" {
 		return
 	}
+	hyphens := e.rule.pattern.butForHyphens(string(room))
 	switch decides, _ := f.match(room); {
+	case decides != e.rule && hyphens:
+		r.add(e.spec.Room.at, e.path+".room", "'"+e.spec.Room.value+"' is no room of this rule, "+e.rule.pattern.text, hyphenHint)
 	case decides == nil:
 		r.add(e.spec.Room.at, e.path+".room", "'"+e.spec.Room.value+"' is a room that no rule is about", "this rule's is "+e.rule.pattern.text)
 	case decides != e.rule:
@@ -125,7 +131,8 @@ func (f *File) Test() []Outcome {
 // run compares one example with what Decide says.
 func (e *example) run(f *File) []Outcome {
 	s := e.situation(f.issuers)
-	d, err := f.Decide(s)
+	var steps []stagedoor.Step
+	d, err := f.decide(&s, func(c *compiled, holds bool, err error) { steps = append(steps, outcome(c, holds, err)) })
 	var outcomes []Outcome
 	look := func(given bool, what, want, got string) {
 		if !given {
@@ -137,8 +144,12 @@ func (e *example) run(f *File) []Outcome {
 				got = "false"
 			}
 		}
-		outcomes = append(outcomes, Outcome{Rule: e.rule.name, Line: e.spec.At.line,
-			What: stagedoor.Printable(s.Principal.Subject + " in " + string(s.Room) + ": " + what), Want: want, Got: got, OK: want == got})
+		o := Outcome{Rule: e.rule.name, Line: e.spec.At.line, What: stagedoor.Printable(s.Principal.Subject + " in " + string(s.Room) + ": " + what),
+			Want: want, Got: got, OK: want == got}
+		if !o.OK {
+			o.Why = why(what, steps, err)
+		}
+		outcomes = append(outcomes, o)
 	}
 	x := &e.spec.Expect
 	look(x.Join.given, "join", strconv.FormatBool(x.Join.on), strconv.FormatBool(err == nil))
@@ -149,6 +160,29 @@ func (e *example) run(f *File) []Outcome {
 	look(x.Invite.given, "invite", strconv.FormatBool(x.Invite.on), strconv.FormatBool(d.Invite))
 	look(x.Denied.given, "denied", x.Denied.value, cmp.Or(string(d.PublishDenied), "nothing"))
 	return outcomes
+}
+
+// why picks the steps that say how an expectation came out.
+func why(what string, steps []stagedoor.Step, err error) string {
+	if len(steps) == 0 { // not even join was asked
+		return stagedoor.Printable(err.Error())
+	}
+	named := func(name string) bool {
+		return slices.ContainsFunc(steps, func(s stagedoor.Step) bool { return s.Name == name })
+	}
+	switch {
+	case err != nil:
+		what = "join"
+	case !named(what): // sources, denied, and data where it follows publish
+		what = "publish"
+	}
+	var words []string
+	for _, s := range steps {
+		if s.Name == what || what == "publish" && strings.HasPrefix(s.Name, "sources.") {
+			words = append(words, s.Name+": "+s.Text)
+		}
+	}
+	return strings.Join(words, "; ")
 }
 
 // list words names in an order of their own.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,7 +15,11 @@ import (
 func (f *File) Explain(s stagedoor.Situation) []stagedoor.Step {
 	rule, facts, err := f.begin(&s)
 	if err != nil {
-		return []stagedoor.Step{bad("rule", "refused: "+stagedoor.Printable(err.Error()))}
+		text := "refused: " + err.Error()
+		if errors.Is(err, errNoRule) {
+			text += f.nearly(s.Room)
+		}
+		return []stagedoor.Step{bad("rule", stagedoor.Printable(text))}
 	}
 	defer facts.close()
 	steps := []stagedoor.Step{note("rule", f.about(rule, facts))}
@@ -24,6 +29,16 @@ func (f *File) Explain(s stagedoor.Situation) []stagedoor.Step {
 	}
 	d := rule.grant(facts)
 	return append(steps, granted(d))
+}
+
+// nearly names the rule that only '-' keeps from being about room, or says nothing.
+func (f *File) nearly(room stagedoor.Room) string {
+	for _, r := range f.rules {
+		if r.pattern.butForHyphens(string(room)) {
+			return fmt.Sprintf("; that in line %d, %s, is not: %s", r.at.line, r.pattern.text, hyphenHint)
+		}
+	}
+	return ""
 }
 
 // about names the rule, and what the room's name gave it.
@@ -39,6 +54,8 @@ func (f *File) about(r *rule, facts *facts) string {
 func outcome(c *compiled, holds bool, err error) stagedoor.Step {
 	text := strings.Join(strings.Fields(c.text), " ")
 	switch {
+	case err != nil && c.either && strings.HasPrefix(err.Error(), "no such key"):
+		return bad(c.key, stagedoor.Printable(text+" → cannot be evaluated, which grants nothing: "+err.Error()+", and no other side of || is true"))
 	case err != nil:
 		return bad(c.key, stagedoor.Printable(text+" → cannot be evaluated, which grants nothing: "+err.Error()))
 	case holds:

@@ -63,6 +63,7 @@ func Parse(name string, data []byte, o Limits) (*File, error) {
 	}
 	r.shadows(f.rules)
 	if len(r.faults) == 0 { // only a whole file can say what decides
+		r.fallback(f, spec.DefaultRoom)
 		r.examples(f)
 	}
 	if err := r.err(); err != nil {
@@ -81,6 +82,14 @@ func (r *reader) room(path string, t text) stagedoor.Room {
 		r.add(t.at, path, err.Error(), "")
 	}
 	return room
+}
+
+// fallback reports a default room that opens for nobody.
+func (r *reader) fallback(f *File, t text) {
+	if rule, _ := f.match(f.defaultRoom); !t.given || rule != nil {
+		return
+	}
+	r.add(t.at, "default_room", "is a room that no rule is about: whoever names no room would be refused"+f.nearly(f.defaultRoom), "name a room that one of the rules is about")
 }
 
 // shadows reports rules that can never decide, and names that two rules share.

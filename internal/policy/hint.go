@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,22 @@ func typeName(s string) string {
 	return strings.NewReplacer("google.protobuf.Timestamp", "timestamp", "google.protobuf.Duration", "duration").Replace(s)
 }
 
+// hyphened is a claim whose name holds '-', which CEL takes for minus.
+var hyphened = regexp.MustCompile(`\b(claims(?:\.\w+)*?)\.(\w+(?:-\w+)+)`)
+
+// hyphenated says how to write the claim that name is the end of, if it is.
+func hyphenated(text, name string) string {
+	for _, claim := range hyphened.FindAllStringSubmatch(text, -1) {
+		if slices.Contains(strings.Split(claim[2], "-")[1:], name) {
+			return "write " + claim[1] + "['" + claim[2] + "']"
+		}
+	}
+	return ""
+}
+
+// urlClaim is a claim whose name is a URL, as if it could stand behind a dot.
+var urlClaim = regexp.MustCompile(`\bclaims\.(https?://[\w./:-]+)`)
+
 // typeHint says what to write where types do not fit.
 func typeHint(message string) string {
 	switch {
@@ -48,7 +65,10 @@ func syntaxHint(text, message string) (what, remedy string) {
 		return message, ""
 	}
 	outside := regexp.MustCompile(`'[^']*'|"[^"]*"`).ReplaceAllString(text, "''")
+	url := urlClaim.FindStringSubmatch(outside)
 	switch {
+	case url != nil:
+		remedy = "write claims['" + url[1] + "']"
 	case regexp.MustCompile(`\band\b`).MatchString(outside):
 		remedy = "write && for and"
 	case regexp.MustCompile(`\bor\b`).MatchString(outside):

@@ -3,6 +3,7 @@ package policy
 import (
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,11 +32,15 @@ func enum(tag reflect.StructTag) []string {
 
 func (t *text) read(r *reader, path string, n ast.Node, tag reflect.StructTag) {
 	found, kind, ok := r.scalar(n)
+	allowed := enum(tag)
+	if !ok && allowed != nil {
+		r.wrongKind(path, n, "one of "+strings.Join(allowed, ", "), kind, found.value)
+		return
+	}
 	if !ok {
 		r.wrongKind(path, n, "text", kind, found.value)
 		return
 	}
-	allowed := enum(tag)
 	switch {
 	case strings.TrimSpace(found.value) == "":
 		r.add(found.at, path, "is empty", "")
@@ -156,6 +161,9 @@ func (d *duration) read(r *reader, path string, n ast.Node, tag reflect.StructTa
 	least, _ := time.ParseDuration(tag.Get("min"))
 	most, _ := time.ParseDuration(tag.Get("max"))
 	switch {
+	case days.MatchString(found.value):
+		count, _ := strconv.Atoi(strings.TrimSuffix(found.value, "d"))
+		r.add(found.at, path, "'"+found.value+"' is not a duration: there is no unit for days", "write "+strconv.Itoa(24*count)+"h")
 	case err != nil:
 		r.add(found.at, path, "'"+found.value+"' is not a duration", "write a number with its unit, such as 90s, 15m or 2h")
 	case value < least || value > most:
@@ -173,6 +181,12 @@ func (d *duration) schema(reflect.StructTag) map[string]any {
 	return map[string]any{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(s|m|h))+$`}
 }
 
+// plain are texts that mean the same in a list without quotes.
+var plain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
+
+// days are what time.ParseDuration does not know.
+var days = regexp.MustCompile(`^([0-9]{1,3})d$`)
+
 // names is a list of texts, each there once.
 type names struct {
 	values []text
@@ -186,7 +200,11 @@ func (l *names) read(r *reader, path string, n ast.Node, tag reflect.StructTag) 
 		if isText {
 			kind = "text"
 		}
-		r.add(found.at, path, "must be a list, and is "+kind, "write [one, another]")
+		remedy := "write [one, another]"
+		if plain.MatchString(found.value) {
+			remedy = "write [" + found.value + "]"
+		}
+		r.add(found.at, path, "must be a list, and is "+kind, remedy)
 		return
 	}
 	l.given = true
@@ -253,7 +271,7 @@ func (a *address) read(r *reader, path string, n ast.Node, _ reflect.StructTag) 
 		r.add(found.at, path, "is not an IP address", "")
 		return
 	}
-	a.value = addr.String()
+	a.value = addr.WithZone("").Unmap().String() // as those of requests are
 }
 
 func (a *address) kind() string { return "IP address" }

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -163,4 +164,38 @@ func literalAt(room, literal string) int {
 		return -1
 	}
 	return at + 1
+}
+
+// butForHyphens reports whether room would fit if segments took '-' too: what
+// goes wrong with ids that hold some, such as UUIDs.
+func (p *pattern) butForHyphens(room string) bool {
+	loose := pattern{text: p.text, parts: slices.Clone(p.parts)}
+	for i := range loose.parts {
+		loose.parts[i].rest = loose.parts[i].name != ""
+	}
+	_, strictly := p.match(room, nil)
+	_, loosely := loose.match(room, nil)
+	return loosely && !strictly
+}
+
+// hyphenHint says so.
+const hyphenHint = "a segment ends at '-': {x...} takes the rest"
+
+// foreign finds what means something in the patterns of other programs, and
+// would be literal here: a rule for no room that there ever is.
+var foreign = regexp.MustCompile(`^\^|\.?\*|<[^<>]*>|(?:^|[-/]):[a-zA-Z]\w*|\$$`)
+
+// checkForeign says what of it there is in text, and what to write. Rooms whose
+// names really hold it are taken with a segment in its place.
+func checkForeign(text string) (what, remedy string) {
+	found := foreign.FindString(text)
+	if found == "" {
+		return "", ""
+	}
+	found = strings.TrimLeft(found, "-/")
+	begin := strings.TrimPrefix(text, "^")
+	if at := foreign.FindStringIndex(begin); at != nil {
+		begin = begin[:at[0]] + strings.Trim(begin[at[0]:at[0]+1], "^.*<:$")
+	}
+	return "holds '" + found + "'", "'" + found + "' is literal here: write " + begin + "{id} or " + begin + "{rest...}"
 }

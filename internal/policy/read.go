@@ -21,6 +21,12 @@ func (r *reader) wrongKind(path string, n ast.Node, want, is, value string) {
 	if want == "text" && value != "" {
 		remedy = "write it in quotes: \"" + value + "\""
 	}
+	if want == "text" && is == "a mapping" && strings.HasSuffix(path, ".room") {
+		remedy = "put the pattern in double quotes"
+	}
+	if _, err := strconv.Atoi(value); want == "a whole number" && is == "text" && err == nil {
+		remedy = "write " + value + " without quotes"
+	}
 	if want == "true or false" && is == "text" {
 		remedy = "write true or false without quotes"
 		if strings.EqualFold(value, "yes") || strings.EqualFold(value, "no") {

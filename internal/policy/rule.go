@@ -67,6 +67,8 @@ func (r *reader) rule(spec *ruleSpec, path string, d *dialect, o Limits) *rule {
 		if made.pattern, err = parsePattern(spec.Room.value); err != nil {
 			r.add(spec.Room.at, path+".room", err.Error(), "")
 			made.pattern = pattern{}
+		} else if what, remedy := checkForeign(spec.Room.value); what != "" {
+			r.add(spec.Room.at, path+".room", what, remedy)
 		}
 		if made.name == "" {
 			made.name = spec.Room.value

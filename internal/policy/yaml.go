@@ -152,18 +152,8 @@ func (r *reader) syntax(err error) {
 		r.add(place{}, "", "cannot be read as YAML", "")
 		return
 	}
-	at := place{syntax.Token.Position.Line, syntax.Token.Position.Column}
-	remedy := ""
-	if at.line >= 1 && at.line <= len(r.lines) {
-		line := r.lines[at.line-1]
-		switch _, value, _ := strings.Cut(line, ":"); {
-		case strings.HasPrefix(strings.TrimLeft(value, " "), "'") || strings.HasPrefix(strings.TrimLeft(value, " "), "\""):
-			remedy = `put the whole condition in quotes: publish: "'publish' in features"`
-		case strings.Contains(line, "\t"):
-			remedy = "indent with spaces"
-		}
-	}
-	r.add(at, "", "is not YAML: "+syntax.Message, remedy)
+	at, what, remedy := r.unreadable(place{syntax.Token.Position.Line, max(1, syntax.Token.Position.Column)}, syntax.Message)
+	r.add(at, "", "is not YAML: "+what, remedy)
 }
 
 // document returns the one document's body.
