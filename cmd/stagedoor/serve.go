@@ -12,6 +12,7 @@ import (
 
 	"stagedoor/client"
 	"stagedoor/docs"
+	"stagedoor/internal/authn"
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
 )
@@ -65,8 +66,19 @@ func (*serveCmd) Run(a *app) error {
 		defer background(context.Background(), own.watch)()
 	}
 	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
+	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
+	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
+	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, callers, rules, own, log)), listeners, cfg.DrainDelay, log); err != nil {
+		return err
+	}
+	log.Info("stagedoor has ended")
+	return nil
+}
+
+// publicOptions are what the public listener serves with.
+func publicOptions(a *app, cfg *config.Config, h *house, callers *authn.Authenticator, rules *rules, own certificates, log *slog.Logger) httpapi.Options {
 	options := httpapi.Options{
-		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
+		Door: h.door, LiveKitURL: cfg.ClientURL(), Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
@@ -77,13 +89,7 @@ func (*serveCmd) Run(a *app) error {
 	if cfg.AdminOnPublic {
 		options.Admin = h.admin
 	}
-	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
-	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
-	if err := httpapi.Serve(a.ctx, httpapi.New(options), listeners, cfg.DrainDelay, log); err != nil {
-		return err
-	}
-	log.Info("stagedoor has ended")
-	return nil
+	return options
 }
 
 // listenAdmin opens the admin listener.
