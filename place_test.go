@@ -281,3 +281,40 @@ func TestNothingButWatchingIsGrantedWithoutAMark(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 }
+
+// flaky remembers at the second try, with these claims.
+type flaky struct {
+	*stage
+	tries  int
+	claims Claims
+}
+
+func (f *flaky) Remember(ctx context.Context, p Principal) (Principal, error) {
+	if f.tries++; f.tries == 1 {
+		return p, errors.New("busy")
+	}
+	p.Claims = f.claims
+	return p, nil
+}
+
+// A seat is worth a second try; what it is granted on must be what is kept.
+func TestSecondTryDoesNotSeatAnOlderToken(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		s, d := newStage()
+		s.principal.Claims = Claims{"role": "host"}
+		memory := &flaky{stage: s, claims: Claims{"role": "host"}}
+		if !same {
+			memory.claims = Claims{"role": "gone"}
+		}
+		d.Memory = memory
+		s.decide = func(Situation) (Decision, error) {
+			f := full()
+			f.MaxParticipants = 9
+			return f, nil
+		}
+		got, err := enter(d, Request{Room: "r"})
+		if same && (err != nil || !got.Grants.Publish) || !same && KindOf(err) != Unavailable {
+			t.Errorf("same claims %t: %+v %v", same, got, err)
+		}
+	}
+}

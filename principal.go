@@ -129,6 +129,18 @@ func (p Principal) References(prefixes []string) []string {
 // never taken from a request.
 type Identity string
 
+// Minted is the identity of the token that a participant came with. LiveKit
+// lets whoever holds a token come in once more beside themselves, as
+// "<identity>#<publish>", by a parameter of the address: such a copy has the
+// token's rights, and no ban or end of a plan would be looked up for its name.
+// The door hands out no identity with a '#' and lets no copy stay.
+//
+// SPEC: livekit-server pkg/service/utils.go, ValidateConnectRequest.
+func (i Identity) Minted() Identity {
+	minted, _, _ := strings.Cut(string(i), "#")
+	return Identity(minted)
+}
+
 // guestPrefix is kept for participants that come in by invitation.
 const guestPrefix = "guest"
 

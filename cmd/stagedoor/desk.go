@@ -115,7 +115,7 @@ func (d desk) live(ctx context.Context) (any, error) {
 	shown := make([]liveParticipant, 0, len(present))
 	for _, p := range present {
 		line := liveParticipant{Room: p.Room, Identity: p.Identity, SID: p.SID, JoinedAt: p.JoinedAt.UTC()}
-		mint, ours, err := d.store.Mint(ctx, p.Room, enforce.MintedIdentity(p.Identity))
+		mint, ours, err := d.store.Mint(ctx, p.Room, p.Identity.Minted())
 		if err != nil {
 			return nil, err
 		}

@@ -33,7 +33,6 @@ type house struct {
 	rules    *rules
 	log      *slog.Logger
 	now      func() time.Time
-	ttl      time.Duration
 }
 
 // plans is what billing needs to know beside the configuration.
@@ -59,7 +58,7 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 	if err != nil {
 		return nil, err
 	}
-	h := &house{store: kept, rules: rules, log: log, now: a.now, ttl: cfg.TokenTTL}
+	h := &house{store: kept, rules: rules, log: log, now: a.now}
 	changed := func(cause string) func(context.Context, []stagedoor.PrincipalKey) {
 		return func(ctx context.Context, keys []stagedoor.PrincipalKey) { h.enforcer.Recheck(ctx, cause, keys) }
 	}
@@ -210,6 +209,12 @@ func (h *house) takeLiveKitEvent(on bool) func(context.Context, []byte, string) 
 	}
 }
 
+// mintsKept is how long it is kept that a participant is the door's own. One
+// may come back with the token that was handed out, which lives for a day at
+// most and is taken for a minute longer, or with one that LiveKit refreshed;
+// and a mint's time may be an hour before the last token's.
+const mintsKept = 50 * time.Hour
+
 // purgeEvery is how often what is no longer needed is dropped.
 const purgeEvery = time.Hour
 
@@ -225,9 +230,7 @@ func (h *house) run(ctx context.Context) {
 		ticker := time.NewTicker(purgeEvery)
 		defer ticker.Stop()
 		for {
-			// A participant may come back with the token that it was handed out,
-			// a rule's for a day at most, or with one that LiveKit refreshed.
-			if err := h.store.Purge(ctx, h.now(), max(h.ttl, 24*time.Hour)+26*time.Hour); err != nil && ctx.Err() == nil {
+			if err := h.store.Purge(ctx, h.now(), mintsKept); err != nil && ctx.Err() == nil {
 				h.log.Error("the database could not be tidied", "err", err)
 			}
 			select {

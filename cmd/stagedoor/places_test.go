@@ -42,3 +42,27 @@ func TestLostLeaveDoesNotKeepASeat(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who connects with the longest token that there is must still be known as the
+// door's own, or no ban would reach them.
+func TestMintOutlivesEveryToken(t *testing.T) {
+	const longest, leeway, exactness = 24 * time.Hour, time.Minute, time.Hour
+	a := newAccount(t)
+	first := stagedoor.Mint{Room: "r", Identity: "ann", Principal: stagedoor.PrincipalKey{Issuer: "i", Subject: "ann"}, At: a.clock()}
+	if err := a.store.Minted(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	a.pass(exactness - time.Millisecond)
+	last := first
+	last.At = a.clock() // kept under the time of the first
+	if err := a.store.Minted(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	a.pass(longest + leeway)
+	if err := a.store.Purge(t.Context(), a.clock(), mintsKept); err != nil {
+		t.Fatal(err)
+	}
+	if _, ours, err := a.store.Mint(t.Context(), "r", "ann"); !ours || err != nil {
+		t.Error("forgotten while a token lives", err)
+	}
+}

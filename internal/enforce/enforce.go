@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -230,7 +229,7 @@ var errNotHeld = errors.New("LiveKit reports other permissions than it was told"
 // settle decides about one participant and changes what differs. nil means
 // that LiveKit reports what was decided, or that there is nobody to decide about.
 func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
-	mint, ours, err := e.People.Mint(ctx, t.room, MintedIdentity(t.identity))
+	mint, ours, err := e.People.Mint(ctx, t.room, t.identity.Minted())
 	if err != nil || !ours {
 		return err
 	}
@@ -247,7 +246,7 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 	if err != nil && !putOut {
 		return err
 	}
-	if MintedIdentity(t.identity) != t.identity {
+	if t.identity.Minted() != t.identity {
 		putOut, why = true, stagedoor.IdentityNotAllowed
 	}
 	reported, present := j.reported, true
@@ -280,18 +279,6 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 		}
 	}
 	return e.warn(ctx, t, j.cause, reported.SID, decision.SessionEnds)
-}
-
-// MintedIdentity is the identity of the token that a participant came with.
-// LiveKit lets whoever holds a token come in once more beside themselves, as
-// "<identity>#<publish>", by a parameter of the address: such a copy has the
-// token's rights, and no ban or end of a plan would be looked up for its name.
-// The door hands out no identity with a '#' and lets no copy stay.
-//
-// SPEC: livekit-server pkg/service/utils.go, ValidateConnectRequest.
-func MintedIdentity(identity stagedoor.Identity) stagedoor.Identity {
-	minted, _, _ := strings.Cut(string(identity), "#")
-	return stagedoor.Identity(minted)
 }
 
 // update has LiveKit set the whole permission set.

@@ -68,7 +68,7 @@ func (m Moderator) Remove(ctx context.Context, room stagedoor.Room, identity sta
 
 // find returns whose a participant is, and what LiveKit says of it.
 func (m Moderator) find(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Mint, stagedoor.Participant, error) {
-	mint, ours, err := m.Enforcer.People.Mint(ctx, room, MintedIdentity(identity))
+	mint, ours, err := m.Enforcer.People.Mint(ctx, room, identity.Minted())
 	if err != nil {
 		return mint, stagedoor.Participant{}, err
 	}

@@ -3,6 +3,7 @@ package enforce
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -322,4 +323,52 @@ func TestFullRoomIsLookedIntoSeldom(t *testing.T) {
 			t.Error("LiveKit did not answer")
 		}
 	})
+}
+
+// patient is a LiveKit that does nothing for who has hung up.
+type patient struct{ *world }
+
+func (p patient) Remove(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return p.world.Remove(ctx, room, identity)
+}
+
+// A moderator who hangs up once the ban is set does not leave the banned inside.
+func TestRemovalDoesNotWaitForTheModerator(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		ctx, hangUp := context.WithCancel(t.Context())
+		w.Enforcer.Options.Rooms = patient{w}
+		w.enter("bob", "PA_1", publish, true)
+		m := Moderator{Enforcer: w.Enforcer, Ban: func(_ context.Context, b stagedoor.Ban) (stagedoor.Ban, error) {
+			hangUp()
+			return b, nil
+		}}
+		if err := m.Remove(ctx, "r", "bob", ann, time.Now().Add(time.Hour)); err != nil || len(w.gone()) != 1 {
+			t.Errorf("%v %v", err, w.gone())
+		}
+	})
+}
+
+// hungUp is a book whose writer has gone when it is written.
+type hungUp struct {
+	BanBook
+	leave func()
+}
+
+func (h hungUp) Bans(context.Context) ([]stagedoor.Ban, error) { return nil, nil }
+func (h hungUp) BansVersion(context.Context) (int64, error)    { return 0, nil }
+func (h hungUp) AddBan(context.Context, stagedoor.Ban) error   { h.leave(); return nil }
+
+func TestBanIsCarriedOutThoughNobodyWaits(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	told := false
+	b, err := LoadBans(ctx, hungUp{leave: hangUp}, time.Now, slog.New(slog.DiscardHandler), func(ctx context.Context, _ []stagedoor.PrincipalKey) { told = ctx.Err() == nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Add(ctx, stagedoor.Ban{Principal: ann}); err != nil || !told {
+		t.Errorf("%v, told %t", err, told)
+	}
 }

@@ -167,12 +167,14 @@ func (s *Store) RevokeInvitation(ctx context.Context, by stagedoor.PrincipalKey,
 	return s.guests(context.WithoutCancel(ctx), "SELECT subject FROM guests WHERE invitation = $1", id)
 }
 
+// selectGuestsOf says the order of the two by CROSS JOIN, which SQLite heeds:
+// mints of everybody's guests are many, and invitations of one principal few.
+const selectGuestsOf = `SELECT g.subject FROM invitations i CROSS JOIN guests g WHERE g.invitation = i.id AND i.issuer = $1 AND i.subject = $2
+	AND EXISTS (SELECT 1 FROM mints m WHERE m.issuer = $3 AND m.subject = g.subject)`
+
 // GuestsOf returns who came by a principal's invitations and may still hold a token.
 func (s *Store) GuestsOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.PrincipalKey, error) {
-	// The order of the two is said by CROSS JOIN, and heeded by SQLite: mints of
-	// everybody's guests are many, and invitations of one principal few.
-	return s.guests(ctx, `SELECT g.subject FROM invitations i CROSS JOIN guests g WHERE g.invitation = i.id AND i.issuer = $1 AND i.subject = $2
-		AND EXISTS (SELECT 1 FROM mints m WHERE m.issuer = $3 AND m.subject = g.subject)`, key.Issuer, key.Subject, stagedoor.GuestIssuer)
+	return s.guests(ctx, selectGuestsOf, key.Issuer, key.Subject, stagedoor.GuestIssuer)
 }
 
 func (s *Store) guests(ctx context.Context, query string, args ...any) ([]stagedoor.PrincipalKey, error) {

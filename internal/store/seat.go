@@ -23,6 +23,15 @@ const selectTaken = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN identity = $2 THEN 
 	SELECT identity FROM presence WHERE room = $1 AND left_at = 0 AND standard AND identity NOT LIKE '%#%'
 	UNION SELECT identity FROM seats WHERE room = $1 AND until > $3) AS taken`
 
+// selectAlone counts a principal's sessions in a room.
+const selectAlone = `SELECT COUNT(*) FROM presence p JOIN mints m ON m.room = p.room AND m.identity = p.identity
+	WHERE p.room = $1 AND p.left_at = 0 AND m.issuer = $2 AND m.subject = $3`
+
+// selectOwnPlaces counts a principal's places in a room but for one identity's.
+const selectOwnPlaces = `SELECT COUNT(*) FROM mints m WHERE m.room = $1 AND m.issuer = $4 AND m.subject = $5 AND m.identity <> $2
+	AND (EXISTS (SELECT 1 FROM presence p WHERE p.room = m.room AND p.identity = m.identity AND p.left_at = 0)
+		OR EXISTS (SELECT 1 FROM seats s WHERE s.room = m.room AND s.identity = m.identity AND s.until > $3))`
+
 // plainlyFull refuses where every seat is taken, without waiting for the
 // turn to write: many ask for a full room. Errors: RoomFull.
 func (s *Store) plainlyFull(ctx context.Context, m stagedoor.Mint) error {
@@ -41,8 +50,7 @@ func (s *Store) takeSeat(t tx, m stagedoor.Mint) error {
 	now := millis(m.At)
 	if m.Alone {
 		var present int64
-		_, err := t.row(`SELECT COUNT(*) FROM presence p JOIN mints m ON m.room = p.room AND m.identity = p.identity
-			WHERE p.room = $1 AND p.left_at = 0 AND m.issuer = $2 AND m.subject = $3`,
+		_, err := t.row(selectAlone,
 			[]any{string(m.Room), m.Principal.Issuer, m.Principal.Subject}, &present)
 		if err != nil {
 			return err
@@ -62,9 +70,7 @@ func (s *Store) takeSeat(t tx, m stagedoor.Mint) error {
 		return errFull
 	}
 	var mine int64
-	if _, err := t.row(`SELECT COUNT(*) FROM mints m WHERE m.room = $1 AND m.issuer = $4 AND m.subject = $5 AND m.identity <> $2
-			AND (EXISTS (SELECT 1 FROM presence p WHERE p.room = m.room AND p.identity = m.identity AND p.left_at = 0)
-				OR EXISTS (SELECT 1 FROM seats s WHERE s.room = m.room AND s.identity = m.identity AND s.until > $3))`,
+	if _, err := t.row(selectOwnPlaces,
 		[]any{string(m.Room), string(m.Identity), now, m.Principal.Issuer, m.Principal.Subject}, &mine); err != nil {
 		return err
 	}

@@ -257,3 +257,36 @@ func TestIdentityIsOnePrincipalsUnderARace(t *testing.T) {
 		}
 	}
 }
+
+// The 25 hours that an identity stays with its holder are over; holder and
+// newcomer ask at once. One of them has it, never both.
+func TestLapsedIdentityGoesToOneUnderARace(t *testing.T) {
+	for range 10 {
+		f := newFixture(t)
+		ask := func(subject string) error {
+			return f.Minted(t.Context(), stagedoor.Mint{Room: "r", Identity: "a:b", Principal: stagedoor.PrincipalKey{Issuer: "i", Subject: subject}, At: f.clock()})
+		}
+		f.must(ask("old"))
+		f.pass(identityKept)
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		got := 0
+		f.writes.turn <- struct{}{} // until both have read what is kept
+		for _, subject := range []string{"old", "new"} {
+			group.Go(func() {
+				if ask(subject) == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					got++
+				}
+			})
+		}
+		time.Sleep(20 * time.Millisecond)
+		<-f.writes.turn
+		group.Wait()
+		if got != 1 {
+			t.Fatalf("%d of two got it", got)
+		}
+		f.must(f.Close())
+	}
+}

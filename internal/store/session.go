@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"stagedoor"
@@ -17,10 +16,8 @@ func (s *Store) settleIn(t tx, p stagedoor.Participant) error {
 	if p.JoinedAt.IsZero() { // an end that never comes would be no limit
 		p.JoinedAt = s.Now()
 	}
-	// A copy that LiveKit makes of a participant is named "<identity>#<publish>":
-	// it is the same principal, and no holder of the participant's seat.
-	minted, _, copied := strings.Cut(string(p.Identity), "#")
-	if !copied {
+	minted := string(p.Identity.Minted())
+	if minted == string(p.Identity) { // a copy is no holder of its original's seat
 		if _, err := t.exec("DELETE FROM seats WHERE room = $1 AND identity = $2", string(p.Room), minted); err != nil {
 			return err
 		}
