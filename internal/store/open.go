@@ -18,6 +18,13 @@ import (
 // patience is how long a write waits for another process to finish its own.
 const patience = time.Second
 
+// openPatience is how long a start waits for another one. SQLite does not
+// always wait by itself then: where two would wait for each other while the
+// journal's mode changes, it ends one of them at once.
+//
+// SPEC: sqlite.org/c3ref/busy_handler.html.
+const openPatience = 5 * time.Second
+
 // mapped has readers look at the file in place: their own cache of it is void
 // after every write, and copying pages is most of what a read costs in a large
 // database. Where the system refuses, SQLite copies.
@@ -54,15 +61,37 @@ func open(ctx context.Context, path string, index Index) (*Store, error) {
 	if err := touch(absolute); err != nil {
 		return nil, err
 	}
-	writes, err := newWriter(ctx, dsn(absolute, "journal_mode(WAL)"))
+	deadline := time.Now().Add(openPatience)
+	for {
+		s, err := connect(ctx, absolute, index)
+		if err == nil {
+			return s, nil
+		}
+		if !busy(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return nil, remedy(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// connect opens the writer, brings the tables up to date and opens the readers.
+func connect(ctx context.Context, path string, index Index) (*Store, error) {
+	writes, err := newWriter(ctx, dsn(path, "journal_mode(WAL)"))
 	if err != nil {
-		return nil, remedy(err)
+		return nil, err
 	}
 	s := &Store{Now: time.Now, index: index, writes: writes}
-	if err := s.prepare(ctx, absolute); err != nil {
-		return nil, errors.Join(remedy(err), writes.close())
+	if err := s.prepare(ctx, path); err != nil {
+		_ = writes.close()
+		return nil, err
 	}
 	return s, nil
+}
+
+// busy reports whether another process held the database.
+func busy(err error) bool {
+	var failed *sqlite.Error
+	return errors.As(err, &failed) && failed.Code()&0xff == codeBusy
 }
 
 // prepare checks that the log works as durability needs it, brings the tables
