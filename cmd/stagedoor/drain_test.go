@@ -62,7 +62,7 @@ func callerToken(t *testing.T) string {
 // connection that breaks: an answer, or no connection at all once it is gone.
 func TestNoRequestIsCutAtTheEnd(t *testing.T) {
 	t.Parallel()
-	cmd, url, log := startServe(t, "DRAIN_DELAY=1s")
+	cmd, url, log := startServe(t, "DRAIN_DELAY=1s", "RATE_LIMIT_USER=1000000/m", "RATE_LIMIT_IP=1000000/m")
 	token := callerToken(t)
 	var stop atomic.Bool
 	var answered atomic.Int32

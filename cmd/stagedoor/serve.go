@@ -52,6 +52,11 @@ func (*serveCmd) Run(a *app) error {
 		return err
 	}
 	defer h.close()
+	limits, err := newLimits(cfg, log)
+	if err != nil {
+		return err
+	}
+	h.door.Limiter = &limits
 	listeners, err := listen(cfg.ListenAddr)
 	if err != nil {
 		return err
@@ -68,7 +73,7 @@ func (*serveCmd) Run(a *app) error {
 	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
-	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, callers, rules, own, log)), listeners, cfg.DrainDelay, log); err != nil {
+	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, callers, rules, own, limits, log)), listeners, cfg.DrainDelay, log); err != nil {
 		return err
 	}
 	log.Info("stagedoor has ended")
@@ -76,13 +81,13 @@ func (*serveCmd) Run(a *app) error {
 }
 
 // publicOptions are what the public listener serves with.
-func publicOptions(a *app, cfg *config.Config, h *house, callers *authn.Authenticator, rules *rules, own certificates, log *slog.Logger) httpapi.Options {
+func publicOptions(a *app, cfg *config.Config, h *house, callers *authn.Authenticator, rules *rules, own certificates, limits httpapi.Limits, log *slog.Logger) httpapi.Options {
 	options := httpapi.Options{
 		Door: h.door, LiveKitURL: cfg.ClientURL(), Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
-		TLS: own.tls, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
+		TLS: own.tls, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,
 		Helper: client.Helper, Spec: docs.OpenAPI,
 	}

@@ -62,6 +62,11 @@ func roomCalls(path, good string) []call {
 		{want: "500 internal", body: good, from: ann, world: fullDisk},
 		{want: "500 internal", body: good, from: ann, world: broken},
 		{want: "503 unavailable", body: good, from: stranger, world: noIssuer},
+		{want: "429 rate_limited", body: good, from: ann, world: flooded},
+		{want: "429 rate_limited", body: good, from: ann, world: hasty},
+		{want: "429 rate_limited", body: good, from: forger, world: guessing},
+		{want: "401 invalid_token", body: good, from: forger, world: hasty},
+		{want: map[string]string{joinPath: "200", tokenPath: "201"}[path], body: good, from: ann, world: guessing},
 		{want: "405 method_not_allowed", method: http.MethodGet},
 		{want: "405", method: http.MethodHead},
 		{want: "405 method_not_allowed", method: http.MethodPut, body: good, from: ann},
@@ -140,9 +145,11 @@ func openCalls() []call {
 			call{want: "405 method_not_allowed", method: http.MethodOptions, path: path})
 	}
 	for _, path := range files {
+		both(call{want: "429 rate_limited", path: path, world: flooded})
 		both(call{want: "403 origin_not_allowed", path: path, world: development, host: "evil.example.net"})
 	}
 	for _, path := range probes {
+		both(call{want: "200", path: path, world: flooded})
 		both(call{want: "200", path: path, world: development, host: "healthcheck.platform.example"})
 		both(call{want: "200", path: path, plain: true, host: "10.0.0.7:8080"})
 	}

@@ -56,6 +56,9 @@ const (
 	small       world = "seam: a plan without publishing"
 	unknown     world = "seam: payments that cannot be asked"
 	broken      world = "seam: a bug"
+	flooded     world = "seam: an address that asks too often"
+	hasty       world = "seam: a caller who asks too often"
+	guessing    world = "seam: an address that fails too often"
 )
 
 // payments is what was paid for.
@@ -76,6 +79,26 @@ type rule struct {
 
 func (r rule) Decide(stagedoor.Situation) (stagedoor.Decision, error) {
 	return r.decision, r.err
+}
+
+// limits have room in every world but those of which it is the point that
+// they have none.
+func limits(w world) httpapi.Limits {
+	quota := func(name string, spent world) httpapi.Quota {
+		q := httpapi.Quota{Name: name, Allowed: w != spent, Limit: 60, Window: time.Minute, Reset: 19 * time.Second}
+		if q.Allowed {
+			q.Remaining = 41
+		} else {
+			q.RetryAfter = 19 * time.Second
+		}
+		return q
+	}
+	return httpapi.Limits{
+		InFlight: 64, Waiting: 64,
+		Address: func(netip.Addr) httpapi.Quota { return quota("address", flooded) },
+		Failure: func(netip.Addr) httpapi.Quota { return quota("failures", guessing) },
+		Caller:  func(string, string, netip.Addr) httpapi.Quota { return quota("user", hasty) },
+	}
 }
 
 type bug struct{}
@@ -144,9 +167,11 @@ func options(t *testing.T, w world) httpapi.Options {
 		door.Signer = &livekit.Signer{Now: time.Now}
 	case fullDisk:
 		door.AuditLog = audit.New(failing{}, time.Now, httpapi.RequestID)
-	case hosted, deaf, unheard:
+	case hosted, deaf, unheard, locked:
 		withRules(t, &o, w)
 	}
+	o.Limits = limits(w)
+	door.Limiter = &o.Limits
 	useSeam(door, w)
 	return o
 }

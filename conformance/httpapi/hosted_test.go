@@ -26,6 +26,7 @@ const (
 	hosted  world = "a database and a policy file"
 	deaf    world = "a database, a policy file, and LiveKit out of reach"
 	unheard world = "a database, a policy file, and no disk for records"
+	locked  world = "seam: a policy file, and a database that somebody locks"
 )
 
 // The holders of invitations. Each one's token is an invitation's secret.
@@ -158,7 +159,18 @@ func withRules(t *testing.T, o *httpapi.Options, w world) {
 		door.AuditLog = audit.New(failing{}, time.Now, httpapi.RequestID)
 	}
 	o.Invitations, o.DefaultRoom = kept.InvitationsBy, file.DefaultRoom
+	if w == locked {
+		door.Memory = lockedMemory{kept}
+		o.Invitations = func(context.Context, stagedoor.PrincipalKey) ([]stagedoor.Invitation, error) { return nil, errLocked }
+	}
 }
+
+// lockedMemory knows people and cannot take anybody's seat.
+type lockedMemory struct{ *store.Store }
+
+var errLocked = errors.New("locked")
+
+func (lockedMemory) Minted(context.Context, stagedoor.Mint) error { return errLocked }
 
 // furnish puts people, invitations and bans into a database.
 func furnish(t *testing.T, b book, bans *enforce.Bans) {

@@ -50,6 +50,9 @@ func callerCalls(good call) []call {
 	one("403 https_required", func(c *call) { c.world, c.plain = noHost, true })
 	one("403 origin_not_allowed", func(c *call) { c.world, c.host = development, "evil.example.net" })
 	one("500 internal", func(c *call) { c.world = broken })
+	one("429 rate_limited", func(c *call) { c.world = flooded })
+	one("429 rate_limited", func(c *call) { c.world = hasty })
+	one("429 rate_limited", func(c *call) { c.world, c.from = guessing, forger })
 	one("503 unavailable", func(c *call) { c.world, c.from = noIssuer, stranger })
 	one("405 method_not_allowed", func(c *call) { c.method = http.MethodPatch })
 	one("308", func(c *call) { c.method, c.body, c.plain = http.MethodGet, "", true })
@@ -100,9 +103,13 @@ func seatCalls() []call {
 		{want: "403 room_full", path: tokenPath, body: `{"room_name":"full"}`},
 		{want: "403 session_over", path: tokenPath, body: `{"room_name":"over"}`},
 		{want: "409 already_in_room", path: tokenPath, body: `{"room_name":"alone"}`},
+		{want: "503 unavailable", path: joinPath, body: `{"room":"full"}`, world: locked},
+		{want: "503 unavailable", path: tokenPath, body: `{"room_name":"full"}`, world: locked},
 	}
 	for i := range all {
-		all[i].world = hosted
+		if all[i].world == "" {
+			all[i].world = hosted
+		}
 		if all[i].from == nobody {
 			all[i].from = ann
 		}
@@ -211,6 +218,7 @@ func ownInviteCalls() []call {
 		{want: "404 not_found", path: invitesPath + "/inv_guest", from: guest},
 		{want: "500 internal", path: invitesPath + "/inv_guest", from: ann, world: production}, // where nobody keeps invitations
 		{want: "500 internal", path: invitesPath + "/inv_dropped", from: ann, world: unheard},
+		{want: "500 internal", path: invitesPath, from: ann, world: locked},
 		{want: "405", path: invitesPath + "/inv_guest", from: ann, method: http.MethodHead},
 	}
 	for i := range all {

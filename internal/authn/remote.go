@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"stagedoor"
 )
 
 const (
@@ -90,6 +92,7 @@ func (s *keySource) refresh(ctx context.Context) {
 	if f == nil {
 		return
 	}
+	defer stagedoor.Waiting(ctx)()
 	timer := time.NewTimer(refreshWait)
 	defer timer.Stop()
 	select {

@@ -141,11 +141,11 @@ type Config struct {
 	// # Rate limits
 
 	// Requests of one authenticated caller, as COUNT/s, COUNT/m or COUNT/h.
-	RateLimitUser Rate `env:"RATE_LIMIT_USER" default:"60/m" later:"warn"`
+	RateLimitUser Rate `env:"RATE_LIMIT_USER" default:"60/m"`
 	// Requests of one address (IPv6: one /64), counted before any cryptography.
-	RateLimitIP Rate `env:"RATE_LIMIT_IP" default:"6000/m" later:"warn"`
+	RateLimitIP Rate `env:"RATE_LIMIT_IP" default:"6000/m"`
 	// Failed authentications of one address. Once spent, only further failing requests are refused.
-	RateLimitFailures Rate `env:"RATE_LIMIT_FAILURES" default:"30/m" later:"warn"`
+	RateLimitFailures Rate `env:"RATE_LIMIT_FAILURES" default:"30/m"`
 
 	// # Operators
 

@@ -98,7 +98,7 @@ func TestWhatThisVersionCannotCloseIsRefused(t *testing.T) {
 
 func TestWhatHasNoEffectIsSaid(t *testing.T) {
 	for _, set := range []string{
-		"RATE_LIMIT_USER=5/s", "RATE_LIMIT_IP=5/s", "RATE_LIMIT_FAILURES=5/s", "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",
 	} {
 		name, _, _ := strings.Cut(set, "=")
 		for mode, want := range map[Mode]bool{Serve: true, Dev: true, Tool: false} {
@@ -112,6 +112,7 @@ func TestWhatHasNoEffectIsSaid(t *testing.T) {
 		}
 	}
 	for _, set := range []string{
+		"RATE_LIMIT_USER=5/s", "RATE_LIMIT_IP=5/s", "RATE_LIMIT_FAILURES=5/s",
 		"TRUSTED_PROXIES=10.0.0.1", "REQUIRE_HTTPS=true", "ALLOWED_ORIGINS=https://app.acme.test", "PUBLISH_FEATURE=speak", "TOKEN_TTL=10m", "IDENTITY_CLAIM=uid",
 		"LIVEKIT_WEBHOOKS=off", "STRIPE_API_URL=http://localhost:12111", "BILLING_STATUSES=active", "BILLING_GRACE=72h", "SUBSCRIPTION_CLAIM=sub_id",
 		"CUSTOMER_CLAIM=cus", "REQUIRE_LIVE_BILLING=true", "DATABASE_URL=sqlite:door.db", "ADMIN_ADDR=127.0.0.1:0", "ADMIN_TOKEN=" + goodOther,

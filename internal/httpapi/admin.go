@@ -99,7 +99,9 @@ func (m *Admin) authorize(next http.Handler) http.Handler {
 		case err == nil && (sameToken(credential.Secret, m.Token) || sameToken(credential.Secret, m.TokenPrevious)):
 			next.ServeHTTP(w, r)
 		case !failures.Allow():
-			refuse(w, r, &stagedoor.Error{Kind: stagedoor.RateLimited, Detail: "too many wrong tokens", RetryAfter: adminRecovery})
+			rec := recordOf(r.Context())
+			err := rec.spend(Quota{Name: "admin", Limit: adminFailures, Window: adminFailures * adminRecovery, Reset: adminRecovery, RetryAfter: adminRecovery}, "")
+			refuse(w, r, err)
 		case err == nil && credential.Empty():
 			refuse(w, r, stagedoor.Refuse(stagedoor.MissingToken, "send Authorization: Bearer and ADMIN_TOKEN"))
 		default:

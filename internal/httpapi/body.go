@@ -30,7 +30,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, tooLarge
 	}
 	recordOf(r.Context()).bodyRead = true
+	over := stagedoor.Waiting(r.Context())
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	over()
 	if err != nil {
 		var exceeded *http.MaxBytesError
 		if errors.As(err, &exceeded) {

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"stagedoor"
@@ -25,11 +24,22 @@ type Quota struct {
 	Reset, RetryAfter time.Duration
 }
 
+// Burst is what to log of a refusal. The zero value is: nothing.
+type Burst struct {
+	Log bool
+	// Unlogged is how many refusals were not logged since the last line.
+	Unlogged int
+	// Shared is set when the line stands for many, and not for whom it names.
+	Shared bool
+}
+
 // Limits are how often what may be asked. A nil function limits nothing. Safe
 // for concurrent use when its functions are.
 type Limits struct {
-	// InFlight is how many requests are served at once; 0: no limit.
-	InFlight int
+	// InFlight is how many requests are worked on at once, 0: no limit; Waiting
+	// how many more may be waiting for a body, an issuer, Stripe or LiveKit
+	// meanwhile. Webhooks have as many places of their own.
+	InFlight, Waiting int
 	// Address counts a request of an address, before anything is looked at.
 	Address func(netip.Addr) Quota
 	// Failure counts a failed authentication of an address.
@@ -37,9 +47,8 @@ type Limits struct {
 	// Caller counts a request of an authenticated caller; of guests, who share
 	// one credential, with the address they come from.
 	Caller func(issuer, subject string, guest netip.Addr) Quota
-	// Burst reports whether a refusal is to be logged, and how many of its kind
-	// were not since the last; nil logs every one.
-	Burst func(limit, who string) (log bool, since int)
+	// Burst says whether a refusal is to be logged; nil logs every one.
+	Burst func(limit, who string) Burst
 }
 
 // Allow counts one request of an authenticated caller, and shows in the
@@ -49,6 +58,7 @@ func (l *Limits) Allow(ctx context.Context, p stagedoor.Principal) error {
 		return nil
 	}
 	rec, from := recordOf(ctx), netip.Addr{}
+	rec.issuer, rec.subject = p.Issuer, p.Subject
 	if p.Invitation != "" {
 		from = rec.address()
 	}
@@ -80,44 +90,21 @@ func (rec *record) spend(q Quota, who string) error {
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
 
 // limitAddress counts every request but the probes', which platforms send,
-// and webhooks, which prove themselves and come from a few addresses.
+// and webhooks, which prove themselves and come from a few addresses. What is
+// left is not told: callers heed their own limit, which is shown later.
 func (a *api) limitAddress(next http.Handler) http.Handler {
 	if a.Limits.Address == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isProbe(r.URL.Path) && !strings.HasPrefix(r.URL.Path, "/webhooks/") {
+		if !isProbe(r.URL.Path) && !isWebhook(r.URL.Path) {
 			rec := recordOf(r.Context())
-			if err := rec.spend(a.Limits.Address(rec.address()), rec.client); err != nil {
-				refuse(w, r, err)
+			if q := a.Limits.Address(rec.address()); !q.Allowed {
+				refuse(w, r, rec.spend(q, rec.client))
 				return
 			}
 		}
 		next.ServeHTTP(w, r)
-	})
-}
-
-// limitInFlight refuses what comes while as many requests are served as may
-// be: overload then costs a refusal and not everybody's time.
-func (a *api) limitInFlight(next http.Handler) http.Handler {
-	if a.Limits.InFlight <= 0 {
-		return next
-	}
-	slots := make(chan struct{}, a.Limits.InFlight)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isProbe(r.URL.Path) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next.ServeHTTP(w, r)
-		default:
-			rec := recordOf(r.Context())
-			rec.limit = "in flight"
-			refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the door is busy; try again", RetryAfter: time.Second})
-		}
 	})
 }
 

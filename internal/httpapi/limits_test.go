@@ -166,69 +166,25 @@ func TestGuestsAreLimitedByTheirAddress(t *testing.T) {
 	}
 }
 
-// slow authenticates when told to.
-type slow struct {
-	stagedoor.Authenticator
-	entered chan<- struct{}
-	leave   <-chan struct{}
-}
-
-func (s slow) Authenticate(ctx context.Context, c stagedoor.Credential) (stagedoor.Principal, error) {
-	s.entered <- struct{}{}
-	<-s.leave
-	return s.Authenticator.Authenticate(ctx, c)
-}
-
 func takesEvents(context.Context, []byte, string) error { return nil }
 
 func contextWith(rec *record) context.Context {
 	return context.WithValue(context.Background(), recordKey{}, rec)
 }
 
-func TestOverloadIsRefusedBeforeAnyWork(t *testing.T) {
-	entered, leave := make(chan struct{}), make(chan struct{})
-	h := newHarness(func(o *Options) {
-		o.Limits.InFlight = 2
-		inner := o.Door.Authenticator
-		o.Door.Authenticator = slow{inner, entered, leave}
-	})
-	var group sync.WaitGroup
-	for range 2 {
-		group.Go(func() {
-			if resp := h.do(t, request{}); resp.StatusCode != 200 {
-				t.Error(resp.Status)
-			}
-		})
-		<-entered
-	}
-	resp := h.do(t, request{})
-	if mustRefuse(t, resp, 503, "unavailable"); resp.Header.Get("Retry-After") != "1" {
-		t.Errorf("%v", resp.Header)
-	}
-	if resp := h.do(t, request{method: "GET", path: "/healthz"}); resp.StatusCode != 200 {
-		t.Errorf("a probe: %s", resp.Status)
-	}
-	close(leave)
-	group.Wait()
-	go func() { <-entered }()
-	if resp := h.do(t, request{}); resp.StatusCode != 200 {
-		t.Errorf("afterwards: %s", resp.Status)
-	}
-}
-
 func TestOneLogLinePerBurst(t *testing.T) {
 	spent := &budget{name: "address"}
 	bursts := map[string]int{}
 	h := newHarness(func(o *Options) {
-		o.Limits = Limits{Address: spent.of, Burst: func(limit, who string) (bool, int) {
+		o.Limits = Limits{Address: spent.of, Burst: func(limit, who string) Burst {
 			bursts[limit+" "+who]++
-			return bursts[limit+" "+who] == 1, 7
+			return Burst{Log: bursts[limit+" "+who] == 1, Unlogged: 7, Shared: true}
 		}}
 	})
 	for range 5 {
 		mustRefuse(t, h.do(t, request{}), 429, "rate_limited")
 	}
-	if lines := strings.Count(h.log.String(), `"msg":"request"`); lines != 1 || !strings.Contains(h.log.String(), `"limit":"address"`) || !strings.Contains(h.log.String(), `"unlogged":7`) {
+	if lines := strings.Count(h.log.String(), `"msg":"request"`); lines != 1 || !strings.Contains(h.log.String(), `"limit":"address"`) || !strings.Contains(h.log.String(), `"unlogged":7,"manyOthersToo":true`) {
 		t.Errorf("%d lines:\n%s", lines, h.log)
 	}
 	if bursts["address 192.0.2.1"] != 5 {

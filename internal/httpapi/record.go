@@ -141,10 +141,9 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	case rec.status < http.StatusBadRequest && isProbe(r.URL.Path):
 		level = slog.LevelDebug
 	}
-	unlogged := 0
+	var burst Burst
 	if rec.limit != "" && a.Limits.Burst != nil {
-		var first bool
-		if first, unlogged = a.Limits.Burst(rec.limit, rec.limited); !first {
+		if burst = a.Limits.Burst(rec.limit, rec.limited); !burst.Log {
 			return
 		}
 	}
@@ -162,8 +161,11 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 		add("err", rec.err.Error())
 	}
 	add("limit", rec.limit)
-	if unlogged > 0 {
-		attrs = append(attrs, slog.Int("unlogged", unlogged))
+	if burst.Unlogged > 0 {
+		attrs = append(attrs, slog.Int("unlogged", burst.Unlogged))
+	}
+	if burst.Shared {
+		attrs = append(attrs, slog.Bool("manyOthersToo", true))
 	}
 	if rec.foreignOrigin != "" {
 		add("cors", "the page's origin is not in ALLOWED_ORIGINS")

@@ -52,6 +52,8 @@ func eventBody(w http.ResponseWriter, r *http.Request, large chan struct{}) ([]b
 		return nil, tooLarge
 	}
 	recordOf(r.Context()).bodyRead = true
+	over := stagedoor.Waiting(r.Context())
+	defer over()
 	source := http.MaxBytesReader(w, r.Body, maxEventBytes)
 	body, err := io.ReadAll(io.LimitReader(source, usualEventBytes))
 	if err == nil && len(body) == usualEventBytes {

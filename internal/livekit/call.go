@@ -57,6 +57,7 @@ func (s *RoomService) call(ctx context.Context, method string, grant adminGrant,
 	if err != nil {
 		return nil, false, err
 	}
+	defer stagedoor.Waiting(ctx)()
 	response, err := s.client().Do(request)
 	if err != nil {
 		return nil, false, noAnswer(tellable(ctx, err))

@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"stagedoor"
+)
+
+// crowd bounds how many requests there are at once: those that are worked on,
+// and with them those that wait for somebody outside.
+type crowd struct {
+	working, all chan struct{}
+}
+
+func newCrowd(working, waiting int) *crowd {
+	return &crowd{make(chan struct{}, working), make(chan struct{}, working+waiting)}
+}
+
+// enter takes a place, and reports whether there was one.
+func (c *crowd) enter() (*place, bool) {
+	select {
+	case c.all <- struct{}{}:
+	default:
+		return nil, false
+	}
+	// Whoever has waited outside stands in front: a channel with somebody at it
+	// has no room for those who only try.
+	select {
+	case c.working <- struct{}{}:
+		return &place{crowd: c, held: true}, true
+	default:
+		<-c.all
+		return nil, false
+	}
+}
+
+// place is one request's. Safe for concurrent use: what a request began may
+// outlive it.
+type place struct {
+	crowd *crowd
+	mu    sync.Mutex
+	held  bool
+	left  bool
+}
+
+// give lets others be worked on until take.
+func (p *place) give() (take func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.held {
+		return func() {}
+	}
+	p.held = false
+	<-p.crowd.working
+	return p.take
+}
+
+func (p *place) take() {
+	p.crowd.working <- struct{}{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left || p.held {
+		<-p.crowd.working
+		return
+	}
+	p.held = true
+}
+
+// leave gives the place up for good.
+func (p *place) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held {
+		<-p.crowd.working
+	}
+	p.held, p.left = false, true
+	<-p.crowd.all
+}
+
+// limitInFlight refuses what comes while as many requests are served as may
+// be: overload then costs a refusal and not everybody's time. Webhooks have
+// places of their own, which no crowd of callers takes.
+func (a *api) limitInFlight(next http.Handler) http.Handler {
+	if a.Limits.InFlight <= 0 {
+		return next
+	}
+	callers, events := newCrowd(a.Limits.InFlight, a.Limits.Waiting), newCrowd(a.Limits.InFlight, a.Limits.Waiting)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isProbe(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		where := callers
+		if isWebhook(r.URL.Path) {
+			where = events
+		}
+		p, ok := where.enter()
+		if !ok {
+			recordOf(r.Context()).limit = "in flight"
+			refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the door is busy; try again", RetryAfter: time.Second})
+			return
+		}
+		defer p.leave()
+		next.ServeHTTP(w, r.WithContext(stagedoor.WithPlace(r.Context(), p.give)))
+	})
+}
+
+// isWebhook reports whether the path is one of other programs' events.
+func isWebhook(path string) bool { return strings.HasPrefix(path, "/webhooks/") }

@@ -1,0 +1,190 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"stagedoor"
+)
+
+// slow authenticates when told to.
+type slow struct {
+	stagedoor.Authenticator
+	entered chan<- struct{}
+	leave   <-chan struct{}
+}
+
+func (s slow) Authenticate(ctx context.Context, c stagedoor.Credential) (stagedoor.Principal, error) {
+	s.entered <- struct{}{}
+	<-s.leave
+	return s.Authenticator.Authenticate(ctx, c)
+}
+
+func TestOverloadIsRefusedBeforeAnyWork(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h := newHarness(func(o *Options) {
+		o.Limits.InFlight = 2
+		inner := o.Door.Authenticator
+		o.Door.Authenticator = slow{inner, entered, leave}
+	})
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			if resp := h.do(t, request{}); resp.StatusCode != 200 {
+				t.Error(resp.Status)
+			}
+		})
+		<-entered
+	}
+	resp := h.do(t, request{})
+	if mustRefuse(t, resp, 503, "unavailable"); resp.Header.Get("Retry-After") != "1" {
+		t.Errorf("%v", resp.Header)
+	}
+	if resp := h.do(t, request{method: "GET", path: "/healthz"}); resp.StatusCode != 200 {
+		t.Errorf("a probe: %s", resp.Status)
+	}
+	close(leave)
+	group.Wait()
+	go func() { <-entered }()
+	if resp := h.do(t, request{}); resp.StatusCode != 200 {
+		t.Errorf("afterwards: %s", resp.Status)
+	}
+}
+
+// outside authenticates after a wait for somebody outside.
+type outside struct {
+	stagedoor.Authenticator
+	entered chan<- struct{}
+	leave   <-chan struct{}
+}
+
+func (o outside) Authenticate(ctx context.Context, c stagedoor.Credential) (stagedoor.Principal, error) {
+	over := stagedoor.Waiting(ctx)
+	o.entered <- struct{}{}
+	<-o.leave
+	over()
+	return o.Authenticator.Authenticate(ctx, c)
+}
+
+// Whoever makes the door wait for an issuer, or sends slowly, must not keep
+// others out.
+func TestWaitingKeepsNobodyOut(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var door *stagedoor.Door
+	var quick stagedoor.Authenticator
+	h := newHarness(func(o *Options) {
+		o.Limits.InFlight, o.Limits.Waiting = 1, 3
+		o.StripeEvent = takesEvents
+		door, quick = o.Door, o.Door.Authenticator
+		o.Door.Authenticator = outside{quick, entered, leave}
+	})
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			if resp := h.do(t, request{}); resp.StatusCode != 200 {
+				t.Error(resp.Status)
+			}
+		})
+		<-entered
+	}
+	door.Authenticator = quick
+	if resp := h.do(t, request{}); resp.StatusCode != 200 {
+		t.Errorf("three wait, none is worked on: %s", resp.Status)
+	}
+	door.Authenticator = outside{quick, entered, leave}
+	group.Go(func() {
+		if resp := h.do(t, request{}); resp.StatusCode != 200 {
+			t.Error(resp.Status)
+		}
+	})
+	<-entered
+	mustRefuse(t, h.do(t, request{}), 503, "unavailable")
+	if resp := h.do(t, request{path: "/webhooks/stripe", header: map[string]string{"Stripe-Signature": "x"}}); resp.StatusCode != 200 {
+		t.Errorf("a webhook waits for no caller: %s", resp.Status)
+	}
+	close(leave)
+	group.Wait()
+}
+
+// A body that does not come is a wait, for a caller's request and a webhook's.
+func TestSlowBodyKeepsNobodyOut(t *testing.T) {
+	h := newHarness(func(o *Options) {
+		o.Limits.InFlight, o.Limits.Waiting = 1, 1
+		o.StripeEvent = takesEvents
+	})
+	for _, path := range []string{"/api/join", "/webhooks/stripe"} {
+		body, send := io.Pipe()
+		done := make(chan int)
+		go func() {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodPost, path, body)
+			r.Header.Set("Authorization", "Bearer ann")
+			r.Header.Set("Stripe-Signature", "x")
+			r.Header.Set("Content-Type", "application/json")
+			h.api.ServeHTTP(w, r)
+			done <- w.Code
+		}()
+		if _, err := send.Write([]byte(`{"room"`)); err != nil { // it is being read
+			t.Fatal(err)
+		}
+		if resp := h.do(t, request{path: path, header: map[string]string{"Authorization": "Bearer ann", "Stripe-Signature": "x"}}); resp.StatusCode != 200 {
+			t.Errorf("%s: another one beside it: %s", path, resp.Status)
+		}
+		_, _ = send.Write([]byte(`:"test-room"}`))
+		_ = send.Close()
+		if code := <-done; code != 200 {
+			t.Errorf("%s: the slow one: %d", path, code)
+		}
+	}
+}
+
+// All places are there in the end, whatever was given, taken and left when.
+func TestPlacesAreNeverLost(t *testing.T) {
+	c := newCrowd(4, 12)
+	var group sync.WaitGroup
+	for range 200 {
+		group.Go(func() {
+			for range 50 {
+				p, ok := c.enter()
+				if !ok {
+					time.Sleep(10 * time.Microsecond)
+					continue
+				}
+				take, again := p.give(), p.give()
+				group.Go(func() { p.give()() }) // what the request began outlives it
+				take()
+				again()
+				p.leave()
+				p.give()()
+			}
+		})
+	}
+	group.Wait()
+	if len(c.working) != 0 || len(c.all) != 0 {
+		t.Errorf("%d worked on and %d in all at the end", len(c.working), len(c.all))
+	}
+	p, _ := c.enter()
+	take := p.give()
+	for range 4 {
+		if _, ok := c.enter(); !ok {
+			t.Fatal("its place is free")
+		}
+	}
+	back := make(chan struct{})
+	go func() { take(); close(back) }()
+	<-c.working // one leaves
+	<-c.all
+	<-back
+	if len(c.working) != 4 {
+		t.Errorf("%d worked on", len(c.working))
+	}
+}
+
+func TestWaitingWithoutAPlaceIsNothing(t *testing.T) {
+	stagedoor.Waiting(context.Background())()
+}
