@@ -14,7 +14,7 @@ import (
 // How many requests are worked on at once, per processor, and how many more
 // may wait for somebody outside. Measured: docs/adr/0007-limits.md.
 const (
-	inFlightPerProcessor = 16
+	inFlightPerProcessor = 4
 	mostWaiting          = 2048
 )
 

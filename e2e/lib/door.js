@@ -1,6 +1,7 @@
 // The door itself: `stagedoor dev` with its LiveKit server, `stagedoor serve`,
 // and a LiveKit server whose key the test knows.
 import { existsSync } from 'node:fs';
+import { leaksIn, refuseLeaks } from './canary.js';
 import { LIVEKIT, Program, STAGEDOOR, freePort, listens } from './program.js';
 
 /** Starts `stagedoor dev` on a free port and waits until it takes callers. */
@@ -42,7 +43,16 @@ export async function startServe(environment) {
   });
   const [, admin] = await program.until(/"operators are served","address":"([^"]+)"/);
   const [, address] = await program.until(/"stagedoor is listening","address":"([^"]+)"/);
-  return { url: `http://${address}`, admin: `http://${admin}`, program, stop: () => program.stop() };
+  return { url: `http://${address}`, admin: `http://${admin}`, program, stop: () => endServe(program, `http://${admin}`) };
+}
+
+// What operators are shown must hold no secret either, whatever has happened before.
+async function endServe(program, admin) {
+  for (const page of ['/', '/metrics', '/api/live', '/api/bans', '/api/billing']) {
+    const text = await fetch(`${admin}${page}`).then((answer) => answer.text(), () => '');
+    refuseLeaks(leaksIn(page, text, { tokens: true }));
+  }
+  await program.stop();
 }
 
 /** A LiveKit server on loopback with keys that the test holds: for asking as the operator. Its events go to `webhook`, if named. */
@@ -77,6 +87,7 @@ export async function post(address, token, body, headers = {}) {
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
   const text = await response.text();
+  refuseLeaks(leaksIn(address, text, { tokens: !response.ok }));
   let json = {};
   try {
     json = JSON.parse(text);

@@ -1,6 +1,7 @@
 // People with a browser of their own, and what is asked of every page they
 // open: no error in the console and no breach of its content security policy.
 import { expect } from '@playwright/test';
+import { leaksIn } from './canary.js';
 
 // Runs in every page before its own scripts.
 function instrument() {
@@ -28,11 +29,15 @@ export async function newPerson(browser, options = {}) {
   });
   page.on('pageerror', (error) => complaints.push(`uncaught: ${error.stack ?? error}`));
   page.on('crash', () => complaints.push('the page crashed'));
+  page.on('response', async (response) => {
+    const body = await response.body().catch(() => Buffer.alloc(0)); // a redirect has none, nor has one whose page is gone
+    complaints.push(...leaksIn(response.url(), body));
+  });
   return {
     page,
     async close() {
       await own.close();
-      expect(complaints, 'console errors and CSP violations').toEqual([]);
+      expect(complaints, 'console errors, CSP violations and leaks').toEqual([]);
     },
   };
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { guard, leaksBelow, leaksIn, refuseLeaks } from './canary.js';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const STAGEDOOR = path.join(ROOT, 'bin', 'stagedoor');
@@ -34,14 +35,19 @@ export async function run(file, args, options = {}) {
   return promisify(execFile)(file, args, { env: bareEnvironment(), timeout: 20_000, ...options });
 }
 
-/** A running program. `stop` and `until` fail with everything it printed. */
+/**
+ * A running program. `stop` and `until` fail with everything it printed; `stop` and `kill` also when a secret, or a
+ * token, stands in what it printed or in a file that it left.
+ */
 export class Program {
   #output = '';
+  #leaks = [];
   #waiting = new Set();
 
   constructor(file, args, environment) {
     if (!existsSync(file)) throw new Error(`${path.relative(ROOT, file)} is not built: run "make build bin/livekit-server"`);
     this.directory = emptyDirectory();
+    guard(environment);
     this.name = [path.basename(file), ...args].join(' ');
     this.child = spawn(file, args, { cwd: this.directory, env: bareEnvironment(environment), stdio: ['ignore', 'pipe', 'pipe'] });
     this.ended = new Promise((done) => {
@@ -62,10 +68,17 @@ export class Program {
       tidy();
     };
     process.once('exit', end);
-    void this.ended.then(() => {
+    this.ended = this.ended.then((how) => {
       process.off('exit', end);
+      if (file === STAGEDOOR) this.#leaks = [...leaksIn(this.name, this.#output, { tokens: true }), ...leaksBelow(this.directory)];
       tidy();
+      return how;
     });
+  }
+
+  /** What of its secrets stands where it must not, once it has ended. */
+  get leaks() {
+    return this.#leaks;
   }
 
   get output() {
@@ -104,12 +117,14 @@ export class Program {
       throw new Error(`${this.name} did not end within ${within} ms of SIGINT:\n${this.#output}`);
     }
     if (how.code !== 0) throw new Error(`${this.name} ended with ${JSON.stringify(how)}:\n${this.#output}`);
+    refuseLeaks(this.#leaks);
   }
 
   /** Ends it at once: for helpers, whose own way to end is not under test. */
   async kill() {
     this.child.kill('SIGKILL');
     await this.ended;
+    refuseLeaks(this.#leaks);
   }
 
   /** Ids of the processes it has started, where the system tells (Linux). */

@@ -19,6 +19,10 @@ func newCrowd(working, waiting int) *crowd {
 	return &crowd{make(chan struct{}, working), make(chan struct{}, working+waiting)}
 }
 
+// queuePatience is how long a request waits to be worked on: a few that come at
+// the same moment are no overload, and are done within milliseconds.
+const queuePatience = 5 * time.Millisecond
+
 // enter takes a place, and reports whether there was one.
 func (c *crowd) enter() (*place, bool) {
 	select {
@@ -26,12 +30,17 @@ func (c *crowd) enter() (*place, bool) {
 	default:
 		return nil, false
 	}
-	// Whoever has waited outside stands in front: a channel with somebody at it
-	// has no room for those who only try.
 	select {
 	case c.working <- struct{}{}:
 		return &place{crowd: c, held: true}, true
 	default:
+	}
+	timer := time.NewTimer(queuePatience)
+	defer timer.Stop()
+	select {
+	case c.working <- struct{}{}:
+		return &place{crowd: c, held: true}, true
+	case <-timer.C:
 		<-c.all
 		return nil, false
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"stagedoor"
@@ -148,7 +149,7 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 		}
 	}
 	attrs := []slog.Attr{
-		slog.String("requestId", rec.id), slog.String("method", clip(r.Method)), slog.String("path", clip(r.URL.Path)),
+		slog.String("requestId", rec.id), slog.String("method", clip(r.Method)), slog.String("path", clip(briefPath(r.URL.Path))),
 		slog.Int("status", rec.status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", rec.client),
 	}
 	add := func(name, value string) {
@@ -169,7 +170,7 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	}
 	if rec.foreignOrigin != "" {
 		add("cors", "the page's origin is not in ALLOWED_ORIGINS")
-		add("origin", rec.foreignOrigin)
+		add("origin", plainOrigin(rec.foreignOrigin))
 	}
 	add("issuer", rec.issuer)
 	add("subject", rec.subject)
@@ -180,6 +181,35 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 		add("publishDenied", rec.publishDenied)
 	}
 	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// longSegment is longer than any part of a path that the door knows, and no
+// longer than a secret may be: somebody may have pasted one into the address.
+const longSegment = 32
+
+// briefPath is a path without what may be a secret in it.
+func briefPath(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if len(part) >= longSegment {
+			parts[i] = "…"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// browserOrigin is how browsers write an origin: everything in lower case.
+//
+// SPEC: html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin.
+var browserOrigin = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+$`)
+
+// plainOrigin is an Origin that a browser may have written; what else comes in
+// that header may be anything, a secret too.
+func plainOrigin(origin string) string {
+	if origin == "null" || browserOrigin.MatchString(origin) {
+		return origin
+	}
+	return "not a browser's"
 }
 
 // maxLogged is the most that one value can put into a line, in bytes.
