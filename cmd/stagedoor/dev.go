@@ -124,7 +124,7 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.reachable(ctx)) },
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
-		Limits: limits, AllowedOrigins: cfg.AllowedOrigins, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
+		Limits: limits, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})
 	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), cfg.PolicyFile, d, demo}.print()
 	if err := httpapi.Serve(ctx, api, listeners, 0, log); err != nil {

@@ -88,7 +88,7 @@ func publicOptions(a *app, cfg *config.Config, h *house, callers *authn.Authenti
 		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
 		TLS: own.tls, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
-		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins,
+		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie,
 		Helper: client.Helper, Spec: docs.OpenAPI,
 	}
 	if cfg.AdminOnPublic {

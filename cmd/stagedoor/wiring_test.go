@@ -28,6 +28,9 @@ func ask(t *testing.T, url, token, body string, header map[string]string) (int, 
 	req.Header.Set("Content-Type", "application/json")
 	for name, value := range header {
 		req.Header.Set(name, value)
+		if value == "" {
+			req.Header.Del(name)
+		}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -60,10 +63,14 @@ func TestSettingsReachTheDoor(t *testing.T) {
 	const previous = "oLd3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY-caller"
 	cmd, url, log := startServe(t, "DRAIN_DELAY=0s", "JWT_SECRET_PREVIOUS="+previous, "JWT_IDENTITY_PREFIX=app", "JWT_AUDIENCE=door",
 		"NAME_FROM_REQUEST=false", "NAME_CLAIM=profile.nick", "IDENTITY_CLAIM=uid", "TOKEN_TTL=5m", "REQUIRE_HTTPS=true",
-		"TRUSTED_PROXIES=127.0.0.1", "CLIENT_IP_HEADER=X-Real-IP", "LIVEKIT_API_KEY_PREVIOUS=APIold",
+		"TRUSTED_PROXIES=127.0.0.1", "CLIENT_IP_HEADER=X-Real-IP", "AUTH_COOKIE=__Host-session", "ALLOWED_ORIGINS=https://app.example.com", "LIVEKIT_API_KEY_PREVIOUS=APIold",
 		"LIVEKIT_API_SECRET_PREVIOUS=pR3vqkW3vB1xM9rT7yL0pN8sD6fG4hJ2c-livekit")
 	https := map[string]string{"X-Forwarded-Proto": "https", "X-Real-IP": "198.51.100.7"}
 	good := jwt.MapClaims{"uid": "u1", "aud": "door", "profile": map[string]any{"nick": "Annie"}}
+	cookieFrom := func(origin string) map[string]string {
+		return map[string]string{"Authorization": "", "Cookie": "__Host-session=" + signedWith(t, callerSecret, good), "Origin": origin,
+			"X-Forwarded-Proto": "https", "X-Real-IP": "198.51.100.7"}
+	}
 	for name, c := range map[string]struct {
 		token, body string
 		header      map[string]string
@@ -72,6 +79,9 @@ func TestSettingsReachTheDoor(t *testing.T) {
 	}{
 		"current secret":           {signedWith(t, callerSecret, good), `{"room":"r"}`, https, 200, ""},
 		"previous secret":          {signedWith(t, previous, good), `{"room":"r"}`, https, 200, ""},
+		"a cookie":                 {"", `{"room":"r"}`, cookieFrom("https://app.example.com"), 200, ""},
+		"a cookie from elsewhere":  {"", `{"room":"r"}`, cookieFrom("https://evil.example.com"), 403, "origin_not_allowed"},
+		"two client addresses":     {signedWith(t, callerSecret, good), `{"room":"r"}`, map[string]string{"X-Forwarded-Proto": "https", "X-Real-IP": "1.1.1.1, 2.2.2.2"}, 400, "invalid_request"},
 		"no audience":              {signedWith(t, callerSecret, jwt.MapClaims{"uid": "u1"}), `{"room":"r"}`, https, 401, "invalid_token"},
 		"a name in the request":    {signedWith(t, callerSecret, good), `{"room":"r","username":"X"}`, https, 403, "field_not_allowed"},
 		"plain HTTP":               {signedWith(t, callerSecret, good), `{"room":"r"}`, nil, 403, "https_required"},

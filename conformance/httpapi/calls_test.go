@@ -32,6 +32,7 @@ func calls() []call {
 	all = append(all, eventCalls()...)
 	all = append(all, operatorCalls()...)
 	all = append(all, hostingCalls()...)
+	all = append(all, cookieCalls()...)
 	return append(all, strayCalls()...)
 }
 
@@ -121,6 +122,33 @@ func tokenCalls() []call {
 	}
 	for i := range all {
 		all[i].path = tokenPath
+	}
+	return all
+}
+
+// cookieCalls have the caller's token in a cookie.
+func cookieCalls() []call {
+	twice := map[string]string{"Cookie": cookieName + "=a; " + cookieName + "=b"}
+	var all []call
+	for _, c := range []call{
+		{want: "200", path: joinPath, body: goodJoin, cookie: ann},
+		{want: "201", path: tokenPath, body: goodToken, cookie: ann},
+		{want: "403 room_forbidden", path: moderatePath, body: goodMotion, cookie: ann},
+		{want: "403 room_forbidden", path: invitesPath, body: goodInvite, cookie: ann},
+		{want: "200", path: invitesPath, cookie: ann},
+	} {
+		one := func(want string, change func(*call)) {
+			c := c
+			c.want, c.world = want, cookies
+			change(&c)
+			all = append(all, c)
+		}
+		one(c.want, func(*call) {})
+		one(c.want, func(c *call) { c.from, c.cookie, c.header = ann, nobody, twice }) // the header comes first
+		one("401 invalid_token", func(c *call) { c.cookie = forger })
+		one("401 invalid_token", func(c *call) { c.header = twice })
+		one("401 expired_token", func(c *call) { c.cookie = late })
+		one("401 missing_token", func(c *call) { c.header = map[string]string{"Authorization": "Basic YTpi"} })
 	}
 	return all
 }

@@ -220,7 +220,7 @@ func (c contract) look(ref *openapi3.SchemaRef, value any) {
 // unlisted are HTTP's own headers, CORS's beyond the one that matters to
 // callers, and the one the document's introduction describes for all.
 var unlisted = []string{"Content-Length", "Content-Type", "Date", "Connection", "Vary",
-	"Access-Control-Expose-Headers", "Strict-Transport-Security"}
+	"Access-Control-Allow-Credentials", "Access-Control-Expose-Headers", "Strict-Transport-Security"}
 
 // validate lets the library judge headers and body. The library looks at no
 // redirect and at no answer to HEAD, so each response is presented to it as

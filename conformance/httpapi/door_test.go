@@ -27,6 +27,7 @@ const (
 	ownOrigin      = "https://" + publicHost
 	foreignOrigin  = "https://evil.example.net"
 	publicHost     = "door.example.com"
+	cookieName     = "__Host-session" // as openapi.yaml calls it
 	remoteIssuer   = "https://issuer.example.com"
 	callerSecret   = "a caller's secret of more than 32 bytes"
 	publishFeature = stagedoor.Feature("publish")
@@ -48,6 +49,7 @@ const (
 	noIssuer    world = "an issuer that gives no keys"
 	noClaim     world = "an identity claim that tokens lack"
 	draining    world = "draining"
+	cookies     world = "AUTH_COOKIE"
 	alone       world = "neither Stripe nor LiveKit's events"
 	closed      world = "seam: a policy that lets nobody in"
 	mute        world = "seam: a policy that lets nobody publish"
@@ -159,6 +161,8 @@ func options(t *testing.T, w world) httpapi.Options {
 	switch w {
 	case development:
 		o.RequireHTTPS, o.PublicHost, o.Demo = false, "", &httpapi.Demo{}
+	case cookies:
+		o.AuthCookie = cookieName
 	case noHost:
 		o.PublicHost = ""
 	case alone:

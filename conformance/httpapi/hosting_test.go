@@ -47,6 +47,7 @@ func callerCalls(good call) []call {
 	one("401 invalid_token", func(c *call) { c.from = unasked })
 	one("401 expired_token", func(c *call) { c.from = tardy })
 	one("403 identity_not_allowed", func(c *call) { c.world = noClaim })
+	one("400 invalid_request", func(c *call) { c.header = map[string]string{"X_Forwarded_For": "198.51.100.7"} })
 	one("403 https_required", func(c *call) { c.world, c.plain = noHost, true })
 	one("403 origin_not_allowed", func(c *call) { c.world, c.host = development, "evil.example.net" })
 	one("500 internal", func(c *call) { c.world = broken })

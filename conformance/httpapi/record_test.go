@@ -78,7 +78,8 @@ type call struct {
 	path   string
 	body   string
 	from   caller
-	world  world // production, when empty
+	cookie caller // whose token is in the cookie
+	world  world  // production, when empty
 	header map[string]string
 	host   string // the door's own, when empty
 	plain  bool   // not over HTTPS
@@ -90,9 +91,12 @@ type call struct {
 // what one changes, and whom it makes the door suspect, is nothing to the next.
 func (c call) operating() bool { return strings.HasPrefix(c.path, adminPath) }
 
+// byCookie tells the calls whose token is in the cookie, and looked at there.
+func (c call) byCookie() bool { return c.cookie != nobody && c.header["Authorization"] == "" }
+
 // changing tells the calls that no page of another origin may send.
 func (c call) changing() bool {
-	return c.operating() && !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, c.method)
+	return (c.operating() || c.byCookie()) && !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, c.method)
 }
 
 // completed returns the call with what its zero values stand for.
@@ -142,6 +146,9 @@ func (c call) request(t *testing.T, base, origin string) *http.Request {
 	if origin != "" {
 		r.Header.Set("Origin", origin)
 	}
+	if c.cookie != nobody {
+		r.Header.Set("Cookie", cookieName+"="+c.cookie.token(t))
+	}
 	for name, value := range c.header {
 		r.Header.Set(name, value)
 	}
@@ -162,7 +169,7 @@ type answer struct {
 
 // foreseen is call.want, but where a page of another origin has no say.
 func (a answer) foreseen() string {
-	if a.changing() && !a.plain && (a.origin == allowedOrigin || a.origin == foreignOrigin) {
+	if a.changing() && !a.plain && (a.origin == foreignOrigin || a.origin == allowedOrigin && a.operating()) {
 		return "403 origin_not_allowed"
 	}
 	return a.want

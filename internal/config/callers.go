@@ -1,6 +1,10 @@
 package config
 
-import "stagedoor"
+import (
+	"strings"
+
+	"stagedoor"
+)
 
 // defaultOIDCPrefix keeps the provider's callers apart when two issuers are
 // configured and the operator chose no prefix.
@@ -42,9 +46,26 @@ func (l *loader) checkCallers() {
 	if jwt && oidc {
 		l.checkTwoIssuers()
 	}
+	l.checkCookie()
 	if l.mode == Serve && !l.given["POLICY_FILE"] {
 		l.warn("POLICY_FILE", "is not set: every authenticated caller may watch every room", "write a policy file (docs/policy.md) and name it in POLICY_FILE")
 	}
+}
+
+// checkCookie warns of a cookie that another host of the same site could set,
+// and so put its own caller's token in somebody's browser.
+//
+// SPEC: draft-ietf-httpbis-rfc6265bis §4.1.3 (cookie name prefixes).
+func (l *loader) checkCookie() {
+	name := l.config.AuthCookie
+	if name == "" || l.config.Loopback() || strings.HasPrefix(name, "__Host-") {
+		return
+	}
+	what := "does not begin with __Host-: a page of a sibling host, or one over plain HTTP, can set it in a caller's browser"
+	if strings.HasPrefix(name, "__Secure-") {
+		what = "begins with __Secure- and not with __Host-: a page of a sibling host can set it in a caller's browser"
+	}
+	l.warn("AUTH_COOKIE", what, "call it __Host-…, with Secure, Path=/ and no Domain; if the cookie must span hosts, trust them all")
 }
 
 // pointless refuses what only has a meaning beside a variable that is missing:

@@ -55,10 +55,10 @@ type Config struct {
 	DrainDelay time.Duration `env:"DRAIN_DELAY" default:"2s" min:"0s" max:"10s"`
 	// Refuse plain-HTTP requests, redirect GET, send HSTS. Callers' tokens travel in the clear without it.
 	RequireHTTPS bool `env:"REQUIRE_HTTPS" derived:"'true' unless bound to loopback"`
-	// Addresses or CIDRs of the proxies whose `X-Forwarded-*` and client-address headers are believed. Anybody in them can claim any address and HTTPS, so name no more than your proxy.
-	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" derived:"none; Railway's on Railway"`
-	// Header in which a trusted proxy names the client's address, and nothing else. X-Forwarded-For is read from the right, past trusted proxies; any other header must hold one address.
-	ClientIPHeader string `env:"CLIENT_IP_HEADER" derived:"'X-Forwarded-For'; 'X-Real-IP' on Railway" as:"header"`
+	// Addresses or CIDRs of the proxies whose `X-Forwarded-*` and client-address headers are believed, or `cloudflare`, `fly`, `render`, `railway`, `nginx`, `private` or `loopback` for those listed below. Anybody in them can claim any address and HTTPS, so name no more than your proxy.
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" derived:"none; the platform's on Railway, Fly and Render"`
+	// Header in which a trusted proxy names the client's address, and nothing else. X-Forwarded-For is read from the right, past trusted proxies; any other header must hold one address, or the caller is refused.
+	ClientIPHeader string `env:"CLIENT_IP_HEADER" derived:"'X-Forwarded-For'; what TRUSTED_PROXIES or the platform implies" as:"header"`
 	// Exact origins (`https://app.example.com`) whose pages may call the door from a browser. There is no wildcard.
 	AllowedOrigins []string `env:"ALLOWED_ORIGINS" as:"origin"`
 	// PEM file of the certificate chain, if the door itself speaks TLS; together with TLS_KEY_FILE.
@@ -92,8 +92,8 @@ type Config struct {
 	OIDCJWKSURL *url.URL `env:"OIDC_JWKS_URL" derived:"from discovery" schemes:"http,https" query:"ok"`
 	// Put before the identities of the provider's callers. At most one of two issuers may do without a prefix.
 	OIDCIdentityPrefix string `env:"OIDC_IDENTITY_PREFIX" derived:"none; 'oidc' beside JWT_SECRET if neither issuer has one" as:"prefix"`
-	// Cookie from which the caller's token is read too; cross-origin protection is on then.
-	AuthCookie string `env:"AUTH_COOKIE" derived:"off" later:"refuse"`
+	// Cookie from which the token of a caller without an `Authorization` header is read. Pages of other origins than the door's own and ALLOWED_ORIGINS cannot use it. Its name should begin with `__Host-`, so that no sibling host can set it.
+	AuthCookie string `env:"AUTH_COOKIE" derived:"off" as:"cookie"`
 
 	// # Tokens and rooms
 

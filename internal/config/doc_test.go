@@ -32,7 +32,7 @@ LIVEKIT_API_KEY=<key>                       # LiveKit Cloud, Settings, Keys
 LIVEKIT_API_SECRET=<secret>
 JWT_SECRET=<secret>                         # what your application signs its tokens with
 JWT_AUDIENCE=stagedoor                      # if the tokens name an audience (aud)
-TRUSTED_PROXIES=<address of your proxy>     # found by itself on Railway
+TRUSTED_PROXIES=<address of your proxy>     # found by itself on Railway, Fly and Render
 STRIPE_SECRET_KEY=<restricted key>          # without it nobody may publish; docs/billing.md says what else
 STRIPE_WEBHOOK_SECRET=<signing secret>
 ` + "```" + `
@@ -61,13 +61,21 @@ or its DATABASE_URL.
   name (` + "`OIDC_ISUER`" + `) is a warning. No message repeats a value.
 `
 
-const docRailway = `
-## On Railway
+const docProxies = `
+## Proxies known by a word
 
-Railway is recognized by the variables that it sets (` + "`RAILWAY_ENVIRONMENT_NAME`, `RAILWAY_PROJECT_ID`" + ` and others), in the real environment
-only. Then TRUSTED_PROXIES defaults to the addresses from which Railway's edge and private network reach a container
-(` + "%s" + `), CLIENT_IP_HEADER to ` + "`X-Real-IP`" + `, and ` + "`RAILWAY_PUBLIC_DOMAIN`" + ` names the public host.
-Railway does not promise these addresses. If every request is refused as plain HTTP, set TRUSTED_PROXIES.
+TRUSTED_PROXIES takes these beside addresses and CIDRs. Where CLIENT_IP_HEADER is unset, the word says where its proxy names
+the client; words that say it differently, or one beside addresses, need a CLIENT_IP_HEADER.
+
+| word | CLIENT_IP_HEADER | addresses |
+|---|---|---|
+`
+
+const docPlatforms = `
+Railway, Fly and Render are recognized by the variables that they set (` + "`RAILWAY_PROJECT_ID`" + ` and others, ` + "`FLY_APP_NAME` with `FLY_MACHINE_ID`,\n`RENDER=true` with `RENDER_SERVICE_ID`" + `), in the real environment only, and unless the door listens on loopback; then their word and header are the
+defaults, and on Railway ` + "`RAILWAY_PUBLIC_DOMAIN`" + ` names the public host. Of these only Cloudflare publishes addresses; the list here is as of 2025.
+If a platform moves, every request is refused as plain HTTP: set TRUSTED_PROXIES to the new address.
+[behind-a-proxy.md](behind-a-proxy.md) says what to set where, and what is refused.
 `
 
 // TestConfigurationDoc keeps the page equal to the struct: with -update it
@@ -131,11 +139,19 @@ func configurationDoc(t *testing.T) string {
 		}
 		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", name, docDefault(field), strings.ReplaceAll(text, "|", `\|`))
 	}
-	var ranges []string
-	for _, prefix := range railwayProxies() {
-		ranges = append(ranges, "`"+prefix.String()+"`")
+	page.WriteString(docProxies)
+	for _, p := range presets() {
+		var ranges []string
+		for _, prefix := range p.ranges {
+			ranges = append(ranges, "`"+prefix.String()+"`")
+		}
+		header := "–"
+		if p.header != "" {
+			header = "`" + p.header + "`"
+		}
+		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", p.word, header, strings.Join(ranges, ", "))
 	}
-	fmt.Fprintf(&page, docRailway, strings.Join(ranges, ", "))
+	page.WriteString(docPlatforms)
 	fmt.Fprintf(&page, "\n## Not in this version\n\nThese are read and checked, but what they configure comes with a later version; setting one is a warning:\n%s.\n",
 		strings.Join(inert, ", "))
 	fmt.Fprintf(&page, "\nThese are refused, since going on without them would leave open what they are meant to close:\n%s; "+

@@ -162,7 +162,7 @@ func parseOrigin(raw string) (string, *Problem) {
 // parsePrefix reads a CIDR, or an address as the CIDR that holds it alone. An
 // IPv4-mapped one becomes IPv4, as which peers are compared.
 func parsePrefix(raw string) (netip.Prefix, *Problem) {
-	wrong := &Problem{What: "is not an address or CIDR", Remedy: "write addresses such as 10.0.0.5 or ranges such as 10.0.0.0/8"}
+	wrong := &Problem{What: "is not an address or CIDR", Remedy: "write addresses such as 10.0.0.5, ranges such as 10.0.0.0/8, or a word such as cloudflare (docs/configuration.md has them)"}
 	prefix, err := netip.ParsePrefix(raw)
 	if err != nil {
 		addr, err := netip.ParseAddr(raw)

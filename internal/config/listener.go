@@ -21,7 +21,7 @@ func (l *loader) checkListener() {
 		l.checkDevListener()
 		return
 	}
-	l.detectRailway()
+	l.checkPlatform()
 	if l.bad["LISTEN_ADDR"] || l.bad["TRUSTED_PROXIES"] || l.bad["REQUIRE_HTTPS"] {
 		return // what follows depends on them
 	}
@@ -111,53 +111,6 @@ func (l *loader) warnPlainOrigins() {
 			l.warn("ALLOWED_ORIGINS", "entry "+strconv.Itoa(i+1)+" is a page without HTTPS: whoever stands between it and its reader can use its reader's tokens", "use the https:// origin")
 		}
 	}
-}
-
-// detectRailway recognizes the platform by variables that it alone sets, and
-// only in the real environment: an .env file copied from there says nothing.
-//
-// SPEC: https://docs.railway.com/reference/variables
-func (l *loader) detectRailway() {
-	c := l.config
-	for _, name := range []string{"RAILWAY_ENVIRONMENT_NAME", "RAILWAY_ENVIRONMENT_ID", "RAILWAY_PROJECT_ID", "RAILWAY_SERVICE_ID", "RAILWAY_DEPLOYMENT_ID", "RAILWAY_REPLICA_ID"} {
-		if s := l.settings[name]; s.value != "" && !s.fromFile {
-			c.Railway = true
-		}
-	}
-	if !c.Railway || l.bad["LISTEN_ADDR"] || c.Loopback() {
-		c.Railway = false
-		return
-	}
-	if !l.given["TRUSTED_PROXIES"] {
-		c.TrustedProxies = railwayProxies()
-	}
-	// SPEC: https://docs.railway.com/networking/public-networking/specs-and-limits
-	// The edge overwrites X-Real-IP with the client's address. X-Forwarded-For
-	// is not documented there and ends in a changing address of the edge's own.
-	if !l.given["CLIENT_IP_HEADER"] {
-		c.ClientIPHeader = "X-Real-IP"
-	}
-	const domain = "RAILWAY_PUBLIC_DOMAIN"
-	if s := l.settings[domain]; s.value != "" && !s.fromFile {
-		host := strings.ToLower(strings.TrimSuffix(s.value, "."))
-		if !validHostName(host) || !strings.Contains(host, ".") {
-			l.problem(domain, "is not a host name", "Railway sets it; remove what overrides it")
-			return
-		}
-		c.PublicHost = host
-	}
-}
-
-// railwayProxies are the addresses from which Railway reaches a container.
-//
-// Railway publishes no list. Its edge is seen to connect from the shared
-// address space of RFC 6598; Railway's own Caddy example trusted all of
-// 100.0.0.0/8 for it (railwayapp/docs pull request 1353 says that this may
-// change), most of which is public, so only the unroutable part is taken.
-// fd12::/16 is the private network of the project's own services. If Railway
-// moves, every request is refused as plain HTTP, and TRUSTED_PROXIES is the remedy.
-func railwayProxies() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("fd12::/16")}
 }
 
 // Loopback reports whether the public listener is bound to loopback, so that

@@ -46,7 +46,7 @@ func parse(f reflect.StructField, raw string, into reflect.Value) *Problem {
 			return entry, checkText(f.Tag, entry)
 		})
 	case *[]netip.Prefix:
-		return parseList(raw, field, parsePrefix)
+		return parseProxies(raw, field)
 	case **url.URL:
 		u, p := parseURL(raw, strings.Split(f.Tag.Get("schemes"), ","), f.Tag.Get("query") == "ok")
 		*field = u
@@ -115,6 +115,13 @@ func checkText(tag reflect.StructTag, raw string) *Problem {
 	case "header":
 		if strings.ContainsFunc(raw, func(r rune) bool { return r > '~' || !letterOrDigit(byte(r)) && r != '-' }) {
 			return &Problem{What: "is not the name of a header"}
+		}
+	case "cookie":
+		// SPEC: RFC 6265 §4.1.1: a cookie's name is a token (RFC 9110 §5.6.2).
+		if strings.ContainsFunc(raw, func(r rune) bool {
+			return r > '~' || !letterOrDigit(byte(r)) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+		}) {
+			return &Problem{What: "is not the name of a cookie", Remedy: "write the name alone, such as __Host-session"}
 		}
 	case "domain":
 		if _, err := netip.ParseAddr(raw); err == nil || raw != strings.ToLower(raw) || !validHostName(raw) || !strings.Contains(raw, ".") || strings.HasSuffix(raw, ".") || strings.Contains(raw, "_") {

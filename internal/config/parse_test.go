@@ -81,7 +81,6 @@ func TestWhatThisVersionCannotCloseIsRefused(t *testing.T) {
 	const refused = ": is not supported in this version unset it"
 	var rules []rule
 	for _, set := range []string{
-		"AUTH_COOKIE=session",
 		"REDIS_URL=redis://cache",
 	} {
 		name, _, _ := strings.Cut(set, "=")

@@ -118,6 +118,7 @@ func sameToken(sent, want stagedoor.Secret) bool {
 
 // index says what there is.
 func (m *Admin) index(w http.ResponseWriter, _ *http.Request) {
+	asPage(w.Header(), plainContent, noPermissions)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	var text strings.Builder
 	text.WriteString("stagedoor, for operators\n\n" +

@@ -104,9 +104,7 @@ func (d *Demo) act(w http.ResponseWriter, r *http.Request) error {
 // the LiveKit server.
 func (d *Demo) page(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Set("Content-Security-Policy", d.contentPolicy())
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self)")
+	asPage(header, d.contentPolicy(), callPermissions)
 	body, err := fs.ReadFile(d.Page, "index.html")
 	if err != nil {
 		header.Set("Content-Type", "text/plain; charset=utf-8")

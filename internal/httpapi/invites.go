@@ -65,7 +65,7 @@ func (a *api) invites(w http.ResponseWriter, r *http.Request) {
 
 // caller authenticates a caller who only looks. A guest has nothing to look at.
 func (a *api) caller(r *http.Request) (stagedoor.Principal, error) {
-	credential, err := bearer(r)
+	credential, err := a.credential(r)
 	if err != nil {
 		return stagedoor.Principal{}, err
 	}
@@ -77,7 +77,7 @@ func (a *api) caller(r *http.Request) (stagedoor.Principal, error) {
 
 // invite serves POST /api/invites.
 func (a *api) invite(w http.ResponseWriter, r *http.Request) {
-	credential, err := bearer(r)
+	credential, err := a.credential(r)
 	if err != nil {
 		a.refuseCaller(w, r, err)
 		return
@@ -119,7 +119,7 @@ func (a *api) guestPage(r *http.Request) string {
 
 // revokeInvite serves DELETE /api/invites/{id}.
 func (a *api) revokeInvite(w http.ResponseWriter, r *http.Request) {
-	credential, err := bearer(r)
+	credential, err := a.credential(r)
 	id := r.PathValue("id")
 	if err == nil {
 		rec := recordOf(r.Context())

@@ -58,7 +58,7 @@ var errNoRoom = stagedoor.Refuse(stagedoor.RoomRequired, `name the room: {"room"
 // admit takes one request through the door: the body is read and parsed only
 // after the caller is authenticated.
 func (a *api) admit(w http.ResponseWriter, r *http.Request, parse func([]byte) (stagedoor.Request, error), roomless error) (stagedoor.Admission, error) {
-	credential, err := bearer(r)
+	credential, err := a.credential(r)
 	if err != nil {
 		return stagedoor.Admission{}, err
 	}

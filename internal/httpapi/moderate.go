@@ -22,7 +22,7 @@ type moderateAnswer struct {
 
 // moderate serves POST /api/moderate.
 func (a *api) moderate(w http.ResponseWriter, r *http.Request) {
-	credential, err := bearer(r)
+	credential, err := a.credential(r)
 	if err != nil {
 		a.refuseCaller(w, r, err)
 		return

@@ -9,29 +9,47 @@ import (
 	"stagedoor"
 )
 
-// origin says where a request comes from: the client's address, whether it
-// came over HTTPS, and whether a trusted proxy spoke for it. Forwarding
-// headers of anybody else are not looked at.
-func (a *api) origin(r *http.Request) (client string, https, trusted bool) {
+// source is where a request comes from.
+type source struct {
+	// client is the client's address, or unknownClient.
+	client string
+	// https is whether it came over HTTPS.
+	https bool
+	// trusted is whether a trusted proxy spoke for it.
+	trusted bool
+	// doubt is why the trusted proxy's word on the client is not taken.
+	doubt string
+}
+
+// unknownClient stands for everybody whose address is not known: to the
+// limits they are one.
+const unknownClient = "unknown"
+
+// origin says where a request comes from. Forwarding headers of anybody but
+// trusted proxies are not looked at, and RFC 7239's Forwarded is nobody's.
+func (a *api) origin(r *http.Request) source {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
 	}
 	peer, err := netip.ParseAddr(host)
 	if err != nil {
-		return "unknown", r.TLS != nil, false
+		return source{client: unknownClient, https: r.TLS != nil}
 	}
 	peer = peer.Unmap().WithZone("")
-	trusted = a.trusts(peer)
-	if !trusted {
-		return peer.String(), r.TLS != nil, false
+	if !a.trusts(peer) {
+		return source{client: peer.String(), https: r.TLS != nil}
 	}
-	https = r.TLS != nil
+	s := source{https: r.TLS != nil, trusted: true}
 	// One header with one value: a list could have been begun by the client.
 	if proto := r.Header.Values("X-Forwarded-Proto"); len(proto) == 1 && strings.EqualFold(proto[0], "https") {
-		https = true
+		s.https = true
 	}
-	return a.clientOf(r, peer).String(), https, true
+	client, doubt := a.clientOf(r, peer)
+	if s.client, s.doubt = client.String(), doubt; doubt != "" {
+		s.client = unknownClient
+	}
+	return s
 }
 
 // trusts reports whether addr may speak X-Forwarded-* for others.
@@ -44,39 +62,88 @@ func (a *api) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// clientOf is the client's address as a trusted proxy tells it.
-func (a *api) clientOf(r *http.Request, peer netip.Addr) netip.Addr {
+// clientOf is the client's address as a trusted proxy tells it, or why that
+// is not taken. A proxy that says nothing is the client itself: a service
+// beside it, or a client that made it leave the header out, who is then no
+// better off than all who do.
+func (a *api) clientOf(r *http.Request, peer netip.Addr) (client netip.Addr, doubt string) {
+	const forwardedFor = "X-Forwarded-For"
 	name := http.CanonicalHeaderKey(a.ClientIPHeader)
-	if name == "" || name == "X-Forwarded-For" {
-		return a.forwardedFor(r, peer)
+	if name == "" {
+		name = forwardedFor
 	}
-	// Anything but one address is nobody's word.
-	if told := r.Header.Values(name); len(told) == 1 {
-		if addr, err := netip.ParseAddr(strings.TrimSpace(told[0])); err == nil {
-			return addr.Unmap().WithZone("")
+	if twin := underscored(r.Header, name, forwardedFor, "X-Forwarded-Proto"); twin != "" {
+		return peer, twin + " is spelt with an underscore"
+	}
+	told := r.Header.Values(name)
+	if name == forwardedFor {
+		return a.lastUntrusted(told, peer), ""
+	}
+	switch len(told) {
+	case 0:
+		return peer, ""
+	case 1:
+		if addr, ok := parseHop(told[0]); ok {
+			return addr, ""
 		}
+		return peer, a.ClientIPHeader + " is not one address"
 	}
-	return peer
+	// One is the proxy's and the other the client's: nobody can say which.
+	return peer, "there are several " + a.ClientIPHeader
 }
 
-// forwardedFor walks X-Forwarded-For from the right, past trusted proxies, to
-// the first address that none of them vouches for.
-func (a *api) forwardedFor(r *http.Request, peer netip.Addr) netip.Addr {
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+// underscored finds one of the names spelt with an underscore for a hyphen.
+// Only somebody trying sends one: programs behind CGI read it as the name.
+func underscored(header http.Header, names ...string) string {
+	for sent := range header {
+		if !strings.Contains(sent, "_") {
+			continue
+		}
+		for _, name := range names {
+			if strings.EqualFold(strings.ReplaceAll(sent, "_", "-"), name) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// parseHop reads an address, with or without brackets and a port.
+func parseHop(hop string) (netip.Addr, bool) {
+	hop = strings.TrimSpace(hop)
+	addr, err := netip.ParseAddr(hop)
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(hop)
+		addr = withPort.Addr()
+	}
+	if inner, open := strings.CutPrefix(hop, "["); err != nil && open && strings.HasSuffix(inner, "]") {
+		addr, err = netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+	}
+	return addr.Unmap().WithZone(""), err == nil
+}
+
+// lastUntrusted walks X-Forwarded-For, whose several lines are one list, from
+// the right past trusted proxies to the first address that none of them
+// vouches for. What is no address ends the walk: behind it anything may stand.
+//
+// SPEC: RFC 9110 §5.3 (several lines of a list).
+func (a *api) lastUntrusted(lines []string, peer netip.Addr) netip.Addr {
 	client := peer
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop := strings.TrimSpace(hops[i])
-		addr, err := netip.ParseAddr(hop)
-		if err != nil {
-			withPort, err := netip.ParseAddrPort(hop)
-			if err != nil {
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest, more := lines[i], true; more; {
+			hop := rest
+			comma := strings.LastIndexByte(rest, ',')
+			if more = comma >= 0; more {
+				rest, hop = rest[:comma], rest[comma+1:]
+			}
+			addr, ok := parseHop(hop)
+			if !ok {
 				return client
 			}
-			addr = withPort.Addr()
-		}
-		client = addr.Unmap().WithZone("")
-		if !a.trusts(client) {
-			return client
+			if client = addr; !a.trusts(client) {
+				return client
+			}
 		}
 	}
 	return client

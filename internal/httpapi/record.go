@@ -30,6 +30,8 @@ type record struct {
 	bodyRead bool
 	// header is the answer's.
 	header http.Header
+	// doubt is why the client is not known.
+	doubt string
 	// limit names the limit that refused the request, limited whom it refused.
 	limit, limited string
 }
@@ -82,10 +84,9 @@ var safeID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 func (a *api) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := a.Now()
-		rec := &record{id: rand.Text()}
-		var trusted bool
-		rec.client, rec.https, trusted = a.origin(r)
-		if id := r.Header.Get("X-Request-Id"); trusted && safeID.MatchString(id) {
+		from := a.origin(r)
+		rec := &record{id: rand.Text(), client: from.client, https: from.https, doubt: from.doubt}
+		if id := r.Header.Get("X-Request-Id"); from.trusted && safeID.MatchString(id) {
 			rec.id = id
 		}
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
@@ -161,6 +162,7 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 		add("code", rec.kind.String())
 		add("err", rec.err.Error())
 	}
+	add("clientUnknown", rec.doubt)
 	add("limit", rec.limit)
 	if burst.Unlogged > 0 {
 		attrs = append(attrs, slog.Int("unlogged", burst.Unlogged))

@@ -41,6 +41,9 @@ type Options struct {
 	ClientIPHeader string
 	// AllowedOrigins are the exact browser origins that may call the API.
 	AllowedOrigins []string
+	// AuthCookie is the cookie from which the token of a caller without an
+	// Authorization header is read; empty: cookies are not looked at.
+	AuthCookie string
 	// StripeEvent and LiveKitEvent take webhooks as they came: the body's raw
 	// bytes and the header that proves them. nil makes the address not found.
 	// A nil answer means that the event is kept.
@@ -76,11 +79,12 @@ func (a *API) Drain() { a.draining.Store(true) }
 type api struct {
 	Options
 	draining atomic.Bool
+	guard    *http.CrossOriginProtection
 }
 
 // New builds the handler.
 func New(o Options) *API {
-	a := &api{Options: o}
+	a := &api{Options: o, guard: crossOriginGuard(o.AllowedOrigins)}
 	var handler http.Handler = a.routes()
 	if o.Demo != nil {
 		handler = loopbackOnly(handler)
@@ -170,7 +174,9 @@ func (a *api) crossOrigin(next http.Handler) http.Handler {
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "Content-Type", "Traceparent", "Tracestate"},
 		ExposedHeaders: []string{"X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"},
-		MaxAge:         600,
+		// Without a cookie to read there is nothing that a browser would add.
+		AllowCredentials: a.AuthCookie != "",
+		MaxAge:           600,
 	}).Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := r.Header.Get("Origin")
@@ -188,6 +194,7 @@ func public(contentType string, body []byte) http.HandlerFunc {
 		header := w.Header()
 		header.Set("Content-Type", contentType)
 		header.Set("Access-Control-Allow-Origin", "*")
+		header.Del("Access-Control-Allow-Credentials") // nobody's in particular
 		header.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		header.Set("Cache-Control", "public, max-age=300")
 		_, _ = w.Write(body)
