@@ -156,10 +156,10 @@ func (h *house) policyChanged(ctx context.Context) { h.enforcer.Recheck(ctx, "po
 // so that a join stands on what a decision mid-call will stand on.
 func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.Principal, error) {
 	p = m.rules.keep(p, m.claims)
-	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
+	patient, cancel := context.WithTimeout(ctx, memoryPatience)
 	defer cancel()
-	known, err := m.Store.Remember(ctx, p)
-	m.note(err)
+	known, err := m.Store.Remember(patient, p)
+	m.note(ctx, err)
 	return known, err
 }
 
@@ -175,14 +175,15 @@ func (m memory) Minted(ctx context.Context, mint stagedoor.Mint) error {
 		return m.Store.Minted(ctx, mint)
 	}, m.enforcer(), mint)
 	if stagedoor.KindOf(err) == stagedoor.Internal {
-		m.note(err)
+		m.note(ctx, err)
 	}
 	return err
 }
 
-// note logs a failure of the database, one line for many: every join has one then.
-func (m memory) note(err error) {
-	if err != nil && m.logged.Allow() {
+// note logs a failure of the database, one line for many: every join has one
+// then. A caller who has left says nothing of the database.
+func (m memory) note(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil && m.logged.Allow() {
 		m.log.Error("the database does not keep what decisions stand on: callers may only watch", "err", err)
 	}
 }

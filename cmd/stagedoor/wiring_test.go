@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/time/rate"
 )
 
 // ask sends one POST /api/join and returns status and body.
@@ -210,5 +213,21 @@ rooms: [{room: "{all...}", publish: "principal.issuer == 'https://login.example.
 		if permissions := answer["permissions"].(map[string]any); answer["identity"] != c.identity || minted["name"] != c.name || permissions["canPublish"] != c.publish {
 			t.Errorf("%s: %v %v", name, answer, minted)
 		}
+	}
+}
+
+// A caller who hangs up in the middle of a join says nothing of the database.
+func TestCallerWhoLeftIsNotTheDatabasesFault(t *testing.T) {
+	var log strings.Builder
+	m := memory{log: slog.New(slog.NewTextHandler(&log, nil)), logged: rate.NewLimiter(rate.Inf, 1)}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	m.note(gone, context.Canceled)
+	if log.Len() > 0 {
+		t.Error(log.String())
+	}
+	m.note(t.Context(), context.DeadlineExceeded)
+	if !strings.Contains(log.String(), "may only watch") {
+		t.Error("a database that does not answer is not said")
 	}
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -216,6 +217,31 @@ func TestPanicIsAnInternalErrorAndNothingMore(t *testing.T) {
 	body := mustRefuse(t, h.do(t, request{}), http.StatusInternalServerError, "internal")
 	if body["error"] != "internal error" || !strings.Contains(h.log.String(), `"msg":"panic"`) {
 		t.Errorf("%v\n%s", body, h.log)
+	}
+}
+
+// Whoever hangs up while the door works on the answer makes no fault of it.
+func TestCallerWhoLeftIsNoFault(t *testing.T) {
+	h := newHarness(nil)
+	h.err = fmt.Errorf("a query: %w", context.Canceled)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for ctx, want := range map[context.Context]int{gone: http.StatusBadRequest, t.Context(): http.StatusInternalServerError} {
+		h.log.Reset()
+		r := httptest.NewRequest("POST", "/api/join", strings.NewReader(`{"room":"r"}`)).WithContext(ctx)
+		if resp := serve(h, r); resp.StatusCode != want || strings.Contains(h.log.String(), `"level":"ERROR"`) != (want == http.StatusInternalServerError) {
+			t.Errorf("%d, want %d\n%s", resp.StatusCode, want, h.log)
+		}
+	}
+}
+
+// The mux would answer for "*" itself, in words that no client of ours reads.
+func TestAsteriskIsNotFound(t *testing.T) {
+	h := newHarness(nil)
+	for _, method := range []string{"OPTIONS", "POST", "PRI"} {
+		r := httptest.NewRequest(method, "/", nil)
+		r.RequestURI, r.URL.Path = "*", "*"
+		mustRefuse(t, serve(h, r), http.StatusNotFound, "not_found")
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"math"
 	"net/http"
@@ -60,6 +61,11 @@ type problem struct {
 // refuse answers with an error and notes it for the request's log line. An
 // error that is not a *stagedoor.Error says nothing but "internal error".
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		// Nobody is there to read it, and nothing else is wrong: whoever hangs up
+		// in the middle must not fill the log with faults.
+		err = &stagedoor.Error{Kind: stagedoor.InvalidRequest, Detail: "the caller left before the answer"}
+	}
 	var e *stagedoor.Error
 	if !errors.As(err, &e) {
 		e = &stagedoor.Error{Kind: stagedoor.Internal, Err: err}

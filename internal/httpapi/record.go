@@ -96,7 +96,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 		header.Set("X-Request-Id", rec.id)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
-		if a.draining.Load() {
+		if a.draining.Load() || doubtful(r) {
 			header.Set("Connection", "close")
 		}
 		defer func() {
@@ -115,6 +115,20 @@ func (a *api) observe(next http.Handler) http.Handler {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadGrace))
 		}
 	})
+}
+
+// doubtful reports whether a proxy in front may see another end of this
+// request than net/http does, which takes Content-Length and Transfer-Encoding
+// together, drops Transfer-Encoding from HTTP/1.0, and tells neither. What
+// follows on the connection is then nobody's request: it ends with the answer.
+// A POST without any framing may have hidden it, in a folded line for one.
+//
+// SPEC: RFC 9112 §6.1, §6.3, §11.2.
+func doubtful(r *http.Request) bool {
+	if r.ProtoMajor != 1 {
+		return false
+	}
+	return r.ProtoMinor == 0 || len(r.TransferEncoding) > 0 || r.Method == http.MethodPost && len(r.Header["Content-Length"]) == 0
 }
 
 // unreadGrace is how long a body that nobody asked for may take to pass by.

@@ -129,11 +129,11 @@ func (a *api) routes() http.Handler {
 	return oneSpelling(mux)
 }
 
-// oneSpelling keeps the mux from redirecting to a tidied path: no path has a
-// second spelling here.
+// oneSpelling keeps the mux from redirecting to a tidied path, and from
+// answering for "*" itself: no path has a second spelling here.
 func oneSpelling(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
+		if !strings.HasPrefix(r.URL.Path, "/") || r.URL.Path != "/" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 			notFound(w, r)
 			return
 		}

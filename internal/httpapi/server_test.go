@@ -176,3 +176,29 @@ func TestSmugglingPairsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// net/http takes requests whose end a proxy may see elsewhere, and does not
+// say so. What comes behind them on the connection is not answered.
+func TestNothingIsAnsweredBehindDoubtfulFraming(t *testing.T) {
+	t.Parallel()
+	address := startServer(t)
+	chunked := "2\r\n{}\r\n0\r\n\r\n"
+	http10 := strings.Replace(joinHead, "HTTP/1.1", "HTTP/1.0", 1) + "Connection: keep-alive\r\n"
+	for framing, only := range map[string]bool{
+		joinHead + "Content-Length: 2\r\n\r\n{}":                                       false,
+		joinHead + "Content-Length: 0\r\n\r\n":                                         false,
+		joinHead + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked: true,
+		joinHead + "Transfer-Encoding: chunked\r\n\r\n" + chunked:                      true,
+		joinHead + "X-Folded: a\r\n Content-Length: 100\r\n\r\n":                       true,
+		joinHead + "\r\n":                      true,
+		http10 + "Content-Length: 2\r\n\r\n{}": true,
+		http10 + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}": true,
+	} {
+		conn := dial(t, address, fmt.Sprintf(framing, "ann")+"GET /healthz HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n")
+		_ = conn.SetReadDeadline(time.Now().Add(3 * time.Second))
+		all, err := io.ReadAll(conn)
+		if n := strings.Count(string(all), "HTTP/1."); err != nil || n == 0 || (n == 1) != only {
+			t.Errorf("%q: %d answers, %v", framing, n, err)
+		}
+	}
+}
