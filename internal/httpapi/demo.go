@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"io/fs"
+	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -105,7 +107,7 @@ func (d *Demo) act(w http.ResponseWriter, r *http.Request) error {
 func (d *Demo) page(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	asPage(header, d.contentPolicy(), callPermissions)
-	body, err := fs.ReadFile(d.Page, "index.html")
+	body, err := d.file("index.html")
 	if err != nil {
 		header.Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("This stagedoor was built without the demo room. Build it with: make build\n"))
@@ -118,12 +120,28 @@ func (d *Demo) page(w http.ResponseWriter, r *http.Request) {
 // asset serves the page's scripts and styles, whose names change with their bytes.
 func (d *Demo) asset(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
-	if info, err := fs.Stat(d.Page, name); err != nil || info.IsDir() {
+	// Whole, or not at all: http.ServeFileFS refuses ranges and preconditions in
+	// a form of its own, and leads index.html elsewhere.
+	body, err := d.file(name)
+	if err != nil {
 		notFound(w, r)
 		return
 	}
+	kind := mime.TypeByExtension(path.Ext(name))
+	if kind == "" {
+		kind = "application/octet-stream"
+	}
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	http.ServeFileFS(w, r, d.Page, name)
+	_, _ = w.Write(body)
+}
+
+// file reads one file of the page's.
+func (d *Demo) file(name string) ([]byte, error) {
+	if d.Page == nil {
+		return nil, fs.ErrNotExist
+	}
+	return fs.ReadFile(d.Page, name)
 }
 
 // contentPolicy names the LiveKit server for the socket and for the HTTP
