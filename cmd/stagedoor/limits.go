@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -41,7 +42,7 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 		return httpapi.Quota{Name: d.Policy, Allowed: d.Allowed, Limit: d.Limit, Remaining: d.Remaining, Window: d.Window, Reset: d.Reset, RetryAfter: d.RetryAfter}
 	}
 	return httpapi.Limits{
-		InFlight: inFlightPerProcessor * runtime.GOMAXPROCS(0), Waiting: mostWaiting,
+		InFlight: cmp.Or(cfg.MaxInFlight, inFlightPerProcessor*runtime.GOMAXPROCS(0)), Waiting: mostWaiting,
 		Address: func(addr netip.Addr) httpapi.Quota { return spend(address, ratelimit.Address(addr)) },
 		Failure: func(addr netip.Addr) httpapi.Quota { return spend(failures, ratelimit.Address(addr)) },
 		Caller: func(issuer, subject string, guest netip.Addr) httpapi.Quota {

@@ -147,6 +147,9 @@ type Config struct {
 	// Failed authentications of one address. Once spent, only further failing requests are refused.
 	RateLimitFailures Rate `env:"RATE_LIMIT_FAILURES" default:"30/m"`
 
+	// Requests that are worked on at once. What comes beyond waits for five milliseconds and is then 503.
+	MaxInFlight int `env:"MAX_IN_FLIGHT" derived:"4 for each processor" min:"1" max:"100000"`
+
 	// # Operators
 
 	// `host:port` of the admin listener, where operators set bans and ask why. Off loopback ADMIN_TOKEN is required.

@@ -89,6 +89,28 @@ func (p *place) leave() {
 	<-p.crowd.all
 }
 
+// answering gives the place up as the answer begins: the work is done, and how
+// fast the client takes it is the client's affair.
+type answering struct {
+	http.ResponseWriter
+	place *place
+}
+
+// WriteHeader gives the place up and sends the status.
+func (w *answering) WriteHeader(status int) {
+	w.place.give()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write gives the place up and sends.
+func (w *answering) Write(p []byte) (int, error) {
+	w.place.give()
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController and http.MaxBytesReader reach the connection.
+func (w *answering) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // limitInFlight refuses what comes while as many requests are served as may
 // be: overload then costs a refusal and not everybody's time. Webhooks have
 // places of their own, which no crowd of callers takes.
@@ -113,7 +135,7 @@ func (a *api) limitInFlight(next http.Handler) http.Handler {
 			return
 		}
 		defer p.leave()
-		next.ServeHTTP(w, r.WithContext(stagedoor.WithPlace(r.Context(), p.give)))
+		next.ServeHTTP(&answering{w, p}, r.WithContext(stagedoor.WithPlace(r.Context(), p.give)))
 	})
 }
 

@@ -143,6 +143,36 @@ func TestSlowBodyKeepsNobodyOut(t *testing.T) {
 	}
 }
 
+// stuck is a client that does not take its answer.
+type stuck struct {
+	*httptest.ResponseRecorder
+	entered chan<- struct{}
+	leave   <-chan struct{}
+}
+
+func (s stuck) Write(p []byte) (int, error) {
+	s.entered <- struct{}{}
+	<-s.leave
+	return s.ResponseRecorder.Write(p)
+}
+
+func TestAnswersThatAreNotTakenKeepNobodyOut(t *testing.T) {
+	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 3 })
+	entered, leave := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			h.api.ServeHTTP(stuck{httptest.NewRecorder(), entered, leave}, httptest.NewRequest(http.MethodGet, "/livekit-join.js", nil))
+		})
+		<-entered
+	}
+	if resp := h.do(t, request{}); resp.StatusCode != 200 {
+		t.Errorf("three do not take their answers: %s", resp.Status)
+	}
+	close(leave)
+	group.Wait()
+}
+
 // All places are there in the end, whatever was given, taken and left when.
 func TestPlacesAreNeverLost(t *testing.T) {
 	c := newCrowd(4, 12)
