@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -42,5 +43,23 @@ func TestSecurityPageNamesTestsThatExist(t *testing.T) {
 		if !strings.Contains(tests.String(), "func "+name[1]+"(") && !strings.Contains(tests.String(), `"`+name[1]+`"`) {
 			t.Errorf("there is no %s", name[1])
 		}
+	}
+}
+
+// TestEveryFailureOfTheCatalogueHasItsTest keeps the page's forty-four rows
+// complete: each failure of services of this class names a test.
+func TestEveryFailureOfTheCatalogueHasItsTest(t *testing.T) {
+	page, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| (\\d+) \\| .+ \\| .*`Test[A-Za-z0-9]+`.* \\|$").FindAllStringSubmatch(string(page), -1)
+	for i, row := range rows {
+		if row[1] != strconv.Itoa(i+1) {
+			t.Fatalf("after %d comes %s", i, row[1])
+		}
+	}
+	if len(rows) != 44 {
+		t.Errorf("%d rows name a test", len(rows))
 	}
 }

@@ -64,6 +64,9 @@ func CheckText(s string) error {
 // send may stand in a log, and must not steer who reads it. Other bytes than
 // UTF-8 become U+FFFD.
 func Printable(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return s
+	}
 	var out strings.Builder
 	for _, r := range s {
 		if unicode.IsPrint(r) {

@@ -24,8 +24,10 @@ const certificatesEvery = 10 * time.Second
 // nil: a proxy in front speaks it.
 type certificates struct {
 	tls *tls.Config
-	// watch takes files that change; nil where there are none.
+	// watch takes files that change, and look takes them as they are now; nil
+	// where there are none.
 	watch func(context.Context)
+	look  func()
 }
 
 // newCertificates reads the certificate that the configuration names, or
@@ -49,7 +51,7 @@ func newCertificates(cfg *config.Config, now func() time.Time, log *slog.Logger)
 		if err := pair.load(); err != nil {
 			return certificates{}, failure{exitUsage, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)}
 		}
-		return certificates{watch: pair.watch, tls: &tls.Config{
+		return certificates{watch: pair.watch, look: pair.look, tls: &tls.Config{
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.current.Load(), nil },
 		}}, nil

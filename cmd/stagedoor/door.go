@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"time"
 
 	"stagedoor"
@@ -50,11 +51,32 @@ func issuersFrom(cfg *config.Config, file []policy.Issuer) []authn.Issuer {
 
 // newLogger writes logs as the configuration says: JSON, or text on a terminal.
 func newLogger(cfg *config.Config, out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	options := &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: harmless}
 	if cfg.LogFormat == "text" || (cfg.LogFormat == "" && terminal(out)) {
 		return slog.New(slog.NewTextHandler(out, options))
 	}
 	return slog.New(slog.NewJSONHandler(out, options))
+}
+
+// harmless makes every text of a log print as what it is, whoever wrote it:
+// the handlers escape line breaks, but neither changes of direction nor the
+// terminal's escapes beyond ASCII. A stack is the program's own.
+func harmless(_ []string, a slog.Attr) slog.Attr {
+	switch value := a.Value.Any().(type) {
+	case []string:
+		texts := make([]string, len(value))
+		for i, text := range value {
+			texts[i] = stagedoor.Printable(text)
+		}
+		a.Value = slog.AnyValue(texts)
+	case error:
+		a.Value = slog.StringValue(stagedoor.Printable(value.Error()))
+	default: // a string, or a room, an identity and the like
+		if text := reflect.ValueOf(value); text.Kind() == reflect.String && a.Key != "stack" {
+			a.Value = slog.StringValue(stagedoor.Printable(text.String()))
+		}
+	}
+	return a
 }
 
 // background runs work until stop is called, which waits for its end.

@@ -150,3 +150,34 @@ func TestStaleReadIsHealed(t *testing.T) {
 		return err == nil && !e.Has("publish")
 	})
 }
+
+// An event that says "paid" after the end of the plan, late, replayed or
+// forged in its order, brings nothing back: Stripe is asked, and says what is so.
+func TestLatePaidEventReactivatesNothing(t *testing.T) {
+	a := paying(t, "ann")
+	ann := a.caller(t, "ann", nil)
+	customer, subscription := a.ids(t, "ann")
+	a.must(t, a.Known(), ann, "")
+	if err := a.stripe.Cancel("ann"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.deliver(t, eventOf("evt_end", "customer.subscription.deleted", fmt.Sprintf(`{"id":%q,"object":"subscription","customer":%q}`, subscription, customer), false)); err != nil {
+		t.Fatal(err)
+	}
+	a.pass(time.Second)
+	settle(t, a)
+	a.must(t, a.Known(), ann, stagedoor.SubscriptionInactive)
+	for i, late := range []struct{ kind, object string }{
+		{"invoice.paid", fmt.Sprintf(`{"id":"in_1","object":"invoice","status":"paid","customer":%q,"subscription":%q}`, customer, subscription)},
+		{"customer.subscription.updated", fmt.Sprintf(`{"id":%q,"object":"subscription","status":"active","customer":%q}`, subscription, customer)},
+		{"customer.subscription.created", fmt.Sprintf(`{"id":%q,"object":"subscription","status":"trialing","customer":%q,"metadata":{"user_id":"ann","features":"publish"}}`, subscription, customer)},
+		{"checkout.session.completed", fmt.Sprintf(`{"id":"cs_1","object":"checkout.session","customer":%q,"client_reference_id":"ann","payment_status":"paid"}`, customer)},
+	} {
+		if err := a.deliver(t, eventOf(fmt.Sprintf("evt_late_%d", i), late.kind, late.object, false)); err != nil {
+			t.Fatal(err)
+		}
+		a.pass(time.Second)
+		settle(t, a)
+		a.must(t, a.Known(), ann, stagedoor.SubscriptionInactive)
+	}
+}

@@ -47,6 +47,11 @@ func (i *Issuer) validate(j JWS, claims stagedoor.Claims, now time.Time) error {
 	if _, ok := claims["video"]; ok {
 		return invalid("this is a LiveKit token, not a caller's", "video claim")
 	}
+	if _, ok := claims["events"]; ok {
+		// SPEC: RFC 8417 §2.2, §4.1; OpenID Connect Back-Channel Logout §2.4: a
+		// logout token is this issuer's, for this audience, and names the caller.
+		return invalid("this is a security event, not a caller's token", "events claim")
+	}
 	if claims["sts"] == "pending" {
 		return invalid("the session is pending", "sts is pending")
 	}
@@ -152,11 +157,11 @@ func validateTimes(claims stagedoor.Claims, now time.Time) error {
 }
 
 // numericDate reads seconds since 1970. ok is false for another type and for
-// a number beyond the year 9999.
+// a number farther from 1970 than the year 9999 is.
 func numericDate(claims stagedoor.Claims, name string) (seconds float64, present, ok bool) {
 	value, present := claims[name]
 	seconds, ok = value.(float64)
-	return seconds, present, ok && !math.IsNaN(seconds) && seconds <= maxNumericDate
+	return seconds, present, ok && !math.IsNaN(seconds) && math.Abs(seconds) <= maxNumericDate
 }
 
 // emailVerified reports whether nothing speaks against using the claim at

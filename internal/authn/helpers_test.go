@@ -1,12 +1,16 @@
 package authn
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
@@ -243,4 +247,25 @@ func mustAccept(t testing.TB, a *Authenticator, token string) stagedoor.Principa
 		t.Errorf("refused: %v", err)
 	}
 	return p
+}
+
+// public is the public half of the signer's key.
+func (s signer) public() crypto.PublicKey {
+	return s.private.(interface{ Public() crypto.PublicKey }).Public()
+}
+
+// hs256 signs with any key, such as one that an attacker knows.
+func hs256(key, signed string) []byte {
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(signed))
+	return mac.Sum(nil)
+}
+
+// packTwice compresses what is compressed already.
+func packTwice(packed []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write(packed)
+	_ = z.Close()
+	return out.Bytes()
 }

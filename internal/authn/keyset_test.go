@@ -52,6 +52,7 @@ func TestUnfitKeysAreLeftOutOneByOne(t *testing.T) {
 		"key_ops without verify":     change(bad, map[string]any{"key_ops": []string{"sign"}}),
 		"TestSymmetricRemoteKeyOut":  {"kty": "oct", "kid": "bad", "k": b64([]byte(secretText)), "alg": "HS256"},
 		"a private key":              change(bad, map[string]any{"d": b64([]byte("private"))}),
+		"RSA of a flawed library":    change(rs.jwk(), map[string]any{"n": b64(flawedModulus().Bytes())}),
 		"RSA of 1024 bits":           change(rs.jwk(), map[string]any{"n": b64(small.N.Bytes())}),
 		"RSA of 16384 bits":          change(rs.jwk(), map[string]any{"n": b64(new(big.Int).SetBit(new(big.Int), 16383, 1).Bytes())}),
 		"RSA with an even exponent":  change(rs.jwk(), map[string]any{"e": b64([]byte{2})}),
@@ -127,17 +128,19 @@ func TestZeroKeySetVerifiesNothing(t *testing.T) {
 	}
 }
 
-// A modulus with the fingerprint is built from residues that are powers of
-// 65537, as the flawed library's are.
-func TestROCAFingerprintIsRefused(t *testing.T) {
+// flawedModulus has the fingerprint and more than 2048 bits: it is built from
+// residues that are powers of 65537, as the flawed library's are.
+func flawedModulus() *big.Int {
 	order := big.NewInt(1)
 	for prime := range rocaMarks {
 		order.Mul(order, big.NewInt(prime))
 	}
 	flawed := new(big.Int).Exp(big.NewInt(65537), big.NewInt(123457), order)
-	step := new(big.Int).Lsh(order, 1800)
-	flawed.Add(flawed, step)
-	if !isROCA(flawed) {
+	return flawed.Add(flawed, new(big.Int).Lsh(order, 2000))
+}
+
+func TestROCAFingerprintIsRefused(t *testing.T) {
+	if !isROCA(flawedModulus()) {
 		t.Error("a flawed modulus passed")
 	}
 	for range 20 {

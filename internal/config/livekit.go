@@ -44,6 +44,11 @@ func (l *loader) checkLiveKit() {
 		}
 		l.problem(name, "is missing beside "+other, "set both, or neither")
 	}
+	if key := l.config.LiveKitAPIKeyPrevious; !l.tool() && key != "" && key == l.config.LiveKitAPIKey {
+		// Events are proved by the secret of the key that they name: the old
+		// secret would take the new one's place.
+		l.problem("LIVEKIT_API_KEY_PREVIOUS", "equals LIVEKIT_API_KEY: only one secret can belong to a key", "make a second pair in LiveKit, with a key of its own")
+	}
 }
 
 // checkGuidePlaceholders recognizes a setup guide that was followed to the

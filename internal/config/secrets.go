@@ -95,23 +95,37 @@ func (l *loader) checkEqual() {
 	secrets := l.config.Secrets()
 	for i, later := range secrets {
 		for _, earlier := range secrets[:i] {
-			if same(earlier.Value, later.Value) {
+			switch {
+			case same(earlier.Value.Reveal(), later.Value.Reveal()):
 				l.problem(later.Name, "equals "+earlier.Name+": "+equalMeans(earlier.Name, later.Name), newSecret)
+			case respelt(earlier.Value, later.Value):
+				l.problem(later.Name, "is "+earlier.Name+" spelt otherwise (case, base64 or hexadecimal digits): "+equalMeans(earlier.Name, later.Name), newSecret)
 			}
 		}
 		for _, key := range []NamedSecret{
 			{"LIVEKIT_API_KEY", stagedoor.NewSecret(l.config.LiveKitAPIKey)},
 			{"LIVEKIT_API_KEY_PREVIOUS", stagedoor.NewSecret(l.config.LiveKitAPIKeyPrevious)},
 		} {
-			if same(later.Value, key.Value) {
+			if same(later.Value.Reveal(), key.Value.Reveal()) {
 				l.problem(later.Name, "equals "+key.Name+", which is public: every LiveKit token carries it", newSecret)
 			}
 		}
 	}
 }
 
-func same(a, b stagedoor.Secret) bool {
-	return subtle.ConstantTimeCompare([]byte(a.Reveal()), []byte(b.Reveal())) == 1
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// respelt reports whether two secrets are one secret in two spellings: who
+// knows one of them knows the other.
+func respelt(a, b stagedoor.Secret) bool {
+	for _, one := range spellings(a.Reveal()) {
+		for _, other := range spellings(b.Reveal()) {
+			if same(strings.ToLower(one), strings.ToLower(other)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // equalMeans says what follows from two equal secrets.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func weaknessOf(secret string, least int) weakness {
 		return public
 	case len(secret) < least:
 		return short
-	case knownWeak(secret):
+	case knownWeak(secret) || encodesKnown(secret):
 		return published
 	case distinct(secret) < 6 || period(secret) < least && 2*period(secret) <= len(secret) || sequence(secret):
 		return repetitive
@@ -146,9 +147,26 @@ func sequence(s string) bool {
 	return 4*steps >= 3*len(s)
 }
 
+// encodesKnown reports whether a secret is a known one in base64 or in
+// hexadecimal digits: who tries the one tries the other.
+func encodesKnown(secret string) bool {
+	return slices.ContainsFunc(spellings(secret)[1:], func(decoded string) bool {
+		return knownWeak(decoded) || readable(decoded) && isPlaceholder(decoded)
+	})
+}
+
+// readable reports whether s is plain text: bytes that somebody typed.
+func readable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
 // knownWeak reports whether secret is one that documentation, a tutorial or a
-// default configuration publishes, in any case. Shorter ones need no list.
+// default configuration publishes, in any case, or one that is listed.
+// Shorter ones need no list.
 func knownWeak(secret string) bool {
+	if listed(secret) {
+		return true
+	}
 	switch strings.ToLower(secret) {
 	case
 		// jwt.io

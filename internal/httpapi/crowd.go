@@ -120,7 +120,7 @@ func (a *api) limitInFlight(next http.Handler) http.Handler {
 	}
 	callers, events := newCrowd(a.Limits.InFlight, a.Limits.Waiting), newCrowd(a.Limits.InFlight, a.Limits.Waiting)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isProbe(r.URL.Path) {
+		if isProbe(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

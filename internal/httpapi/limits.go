@@ -97,7 +97,7 @@ func (a *api) limitAddress(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isProbe(r.URL.Path) && !isWebhook(r.URL.Path) {
+		if !isProbe(r) && !isWebhook(r.URL.Path) {
 			rec := recordOf(r.Context())
 			if q := a.Limits.Address(rec.address()); !q.Allowed {
 				refuse(w, r, rec.spend(q, rec.client))

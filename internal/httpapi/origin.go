@@ -156,7 +156,7 @@ func (a *api) lastUntrusted(lines []string, peer netip.Addr) netip.Addr {
 func (a *api) requireHTTPS(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case isProbe(r.URL.Path) || !a.RequireHTTPS:
+		case isProbe(r) || !a.RequireHTTPS:
 		case recordOf(r.Context()).https:
 			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		case a.PublicHost != "" && strings.HasPrefix(r.URL.Path, "/") && (r.Method == http.MethodGet || r.Method == http.MethodHead):
@@ -186,7 +186,7 @@ func loopbackOnly(next http.Handler) http.Handler {
 		}
 		host = strings.Trim(host, "[]")
 		addr, err := netip.ParseAddr(host)
-		if !isProbe(r.URL.Path) && !(err == nil && addr.IsLoopback()) && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
+		if !isProbe(r) && !(err == nil && addr.IsLoopback()) && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
 			refuse(w, r, stagedoor.Refuse(stagedoor.OriginNotAllowed, "this address answers on localhost only"))
 			return
 		}

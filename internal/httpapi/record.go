@@ -154,7 +154,7 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	switch {
 	case rec.status >= http.StatusInternalServerError && rec.kind == stagedoor.Internal:
 		level = slog.LevelError
-	case rec.status < http.StatusBadRequest && isProbe(r.URL.Path):
+	case rec.status < http.StatusBadRequest && isProbe(r):
 		level = slog.LevelDebug
 	}
 	var burst Burst

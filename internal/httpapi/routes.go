@@ -129,11 +129,13 @@ func (a *api) routes() http.Handler {
 	return oneSpelling(mux)
 }
 
-// oneSpelling keeps the mux from redirecting to a tidied path, and from
-// answering for "*" itself: no path has a second spelling here.
+// oneSpelling keeps the mux from redirecting to a tidied path, from reading
+// needless escapes and from answering for "*" itself: no path has a second
+// spelling here, so that what a proxy in front forbids by its path stays forbidden.
 func oneSpelling(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, "/") || r.URL.Path != "/" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
+		// RawPath is empty unless the path was sent in another spelling than its own.
+		if r.URL.RawPath != "" || !strings.HasPrefix(r.URL.Path, "/") || r.URL.Path != "/" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 			notFound(w, r)
 			return
 		}
@@ -141,7 +143,10 @@ func oneSpelling(mux *http.ServeMux) http.Handler {
 	})
 }
 
-func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
+// isProbe tells what platforms ask, which no limit and no need of HTTPS refuses.
+func isProbe(r *http.Request) bool {
+	return r.URL.RawPath == "" && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
+}
 
 // only refuses other methods and says which there are.
 //
