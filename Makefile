@@ -27,7 +27,7 @@ tools:
 	@scripts/need node
 
 .PHONY: test
-test: setup build bin/livekit-server lint test-go test-fuzz test-conformance test-client test-e2e ## everything; installs what it needs
+test: setup build bin/livekit-server lint test-go test-fuzz test-conformance test-client test-scan test-e2e ## everything; installs what it needs
 	@echo "all tests passed"
 
 .PHONY: setup
@@ -60,6 +60,10 @@ test-conformance: bin/livekit-server ## our tokens and verifier against LiveKit'
 .PHONY: test-client
 test-client: client/node_modules/.package-lock.json ## the browser helper
 	cd client && $(NPM) test
+
+.PHONY: test-scan
+test-scan: build client/node_modules/.package-lock.json ## no secret in what is shipped: the bundle, the client, the binary
+	@scripts/scan
 
 .PHONY: test-e2e
 test-e2e: build bin/livekit-server e2e/node_modules/.package-lock.json ## a real call in a real browser

@@ -53,6 +53,7 @@ type cli struct {
 	Bans    bansCmd    `cmd:"" help:"List who is kept out."`
 	Sync    syncCmd    `cmd:"" help:"Compare everything with Stripe now."`
 	Policy  policyCmd  `cmd:"" help:"Try a policy file."`
+	Scan    scanCmd    `cmd:"" help:"Look for secrets in files, bundles and images."`
 	Token   tokenCmd   `cmd:"" help:"Print one LiveKit token, for an operator's test."`
 	Version versionCmd `cmd:"" help:"Print version, commit and Go version."`
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/subtle"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,11 @@ func (c *Config) Secrets() []NamedSecret {
 		}
 	}
 	return all
+}
+
+// IsSecret reports whether a variable holds a secret or several.
+func IsSecret(name string) bool {
+	return slices.ContainsFunc(fields(), func(f reflect.StructField) bool { return isSecret(f) && f.Tag.Get("env") == name })
 }
 
 // newSecret is the remedy for every secret that is ours to make.
