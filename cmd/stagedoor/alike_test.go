@@ -41,7 +41,7 @@ func TestRefusalsAreAlikeToTheByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	secret := []byte("k3J9-test-secret-of-more-than-32-bytes-x7")
-	api := doorOf(t, genuine, secret)
+	api := doorOfIssuer(t, genuine, secret)
 	claims := jwt.MapClaims{"sub": "ann", "iss": "https://issuer.example", "aud": "door", "exp": time.Now().Add(time.Hour).Unix()}
 	expired := jwt.MapClaims{"sub": "ann", "iss": "https://issuer.example", "aud": "door", "exp": 1}
 	sign := func(method jwt.SigningMethod, key any, kid string, claims jwt.MapClaims) string {
@@ -96,7 +96,7 @@ func another(r rune) rune {
 }
 
 // doorOf is a door for one issuer with one key, and one shared secret.
-func doorOf(t *testing.T, genuine *ecdsa.PrivateKey, secret []byte) http.Handler {
+func doorOfIssuer(t *testing.T, genuine *ecdsa.PrivateKey, secret []byte) http.Handler {
 	t.Helper()
 	point, err := genuine.PublicKey.Bytes()
 	if err != nil {

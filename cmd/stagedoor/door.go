@@ -100,3 +100,6 @@ func text(u *url.URL) string {
 	}
 	return u.String()
 }
+
+// unheard is a log that nobody reads.
+func unheard() *slog.Logger { return slog.New(slog.DiscardHandler) }

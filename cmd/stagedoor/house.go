@@ -201,10 +201,17 @@ func (h *house) takeLiveKitEvent(on bool) func(context.Context, []byte, string) 
 	if !on {
 		return nil
 	}
+	// stagedoor check says when the last one came; to the minute is enough.
+	noted := rate.NewLimiter(rate.Every(time.Minute), 1)
 	return func(ctx context.Context, body []byte, authorization string) error {
 		event, err := h.events.Verify(authorization, body)
 		if err != nil {
 			return err
+		}
+		if noted.Allow() {
+			if err := h.store.Heard(ctx, h.now()); err != nil {
+				h.log.Warn("the database does not keep when LiveKit was heard", "err", err)
+			}
 		}
 		return h.enforcer.LiveKitEvent(ctx, event)
 	}

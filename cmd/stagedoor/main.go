@@ -47,6 +47,7 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Run the door in production. Refuses an unsafe or incomplete configuration."`
 	Dev     devCmd     `cmd:"" help:"Run the door, a LiveKit server and the demo room on this machine. Not for production."`
+	Check   checkCmd   `cmd:"" help:"Look at every line of the security checklist, live, or at one token."`
 	Explain explainCmd `cmd:"" help:"Say step by step why somebody may or may not join or publish."`
 	Ban     banCmd     `cmd:"" help:"Put somebody out and keep them out."`
 	Unban   unbanCmd   `cmd:"" help:"Let somebody in again."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -101,6 +102,26 @@ func wanted(cfg *config.Config, report *config.Report) ([]scan.Secret, scanAnswe
 		}
 	}
 	return secrets, answer
+}
+
+// scanFor looks for the configured secrets in files, for stagedoor check.
+// What cannot be looked at is an error: nobody knows what is in there.
+func scanFor(a *app, cfg *config.Config, report *config.Report) func(context.Context, []string) ([]string, error) {
+	return func(ctx context.Context, paths []string) ([]string, error) {
+		secrets, _ := wanted(cfg, report)
+		seen, err := scan.New(scan.Options{Secrets: secrets, EnvFile: cmp.Or(a.envFile, ".env")}).Run(ctx, paths...)
+		if err != nil {
+			return nil, err
+		}
+		var found []string
+		for _, f := range seen.Finds {
+			found = append(found, fmt.Sprintf("%s:%d: %s", f.Path, f.Line, f.Kind))
+		}
+		for _, n := range seen.Unread {
+			found = append(found, n.Path+" was not looked at: "+n.Reason)
+		}
+		return found, nil
+	}
 }
 
 // passwordIn returns the password of an address; empty: it has none.

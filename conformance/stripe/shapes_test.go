@@ -27,6 +27,10 @@ func (w *world) addresses(t *testing.T) map[string]int {
 		"/v1/checkout/sessions?status=complete&limit=100":                          200,
 		"/v1/checkout/sessions?status=open":                                        200,
 		"/v1/events?limit=100":                                                     200,
+		"/v1/products?limit=1":                                                     200,
+		"/v1/prices?limit=1":                                                       200,
+		"/v1/webhook_endpoints?limit=100":                                          200,
+		"/v1/webhook_endpoints/we_none":                                            404,
 		"/v1/events?types[]=customer.created&created[gte]=1&delivery_success=true": 200,
 		"/v1/events?type=invoice.*":                                                200,
 		"/v1/subscriptions?status=bogus":                                           400,
@@ -53,6 +57,9 @@ func (w *world) addresses(t *testing.T) map[string]int {
 		all["/v1/subscriptions?customer="+id] = 200
 		all["/v1/entitlements/active_entitlements?customer="+id] = 200
 		all["/v1/entitlements/active_entitlements?expand[]=data.feature&customer="+id] = 200
+	}
+	for _, id := range w.ids(t, "/v1/webhook_endpoints?limit=100") {
+		all["/v1/webhook_endpoints/"+id] = 200
 	}
 	for _, id := range w.ids(t, "/v1/checkout/sessions?limit=100") {
 		all["/v1/checkout/sessions/"+id] = 200

@@ -14,7 +14,7 @@ export const STAGEDOOR = path.join(ROOT, 'bin', 'stagedoor');
 export const LIVEKIT = path.join(ROOT, 'bin', 'livekit-server');
 
 // The tests ask from one address, and for the same few people all the time.
-const PATIENT = { RATE_LIMIT_USER: '1000000/m', RATE_LIMIT_IP: '1000000/m', RATE_LIMIT_FAILURES: '1000000/m' };
+const PATIENT = { RATE_LIMIT_USER: '1000000/m', RATE_LIMIT_IP: '1000000/m', RATE_LIMIT_FAILURES: '1000000/m', MAX_IN_FLIGHT: '256' };
 
 /** Nothing but what any program needs, and limits that no test meets unless it sets its own. */
 export function bareEnvironment(extra = {}) {

@@ -134,6 +134,9 @@ func createdAt(raw json.RawMessage) time.Time {
 	return time.Unix(seconds, 0)
 }
 
+// Listened returns the types of the events that the door takes as hints.
+func Listened() []string { return listened() }
+
 // listened are the events that are hints, by how their names begin. Stripe's
 // list of events is asked for the same.
 //

@@ -13,8 +13,8 @@ const defaultOIDCPrefix = "oidc"
 // NoCallers is the problem of a door that nobody could come to: no issuer is
 // named, neither here nor in a policy file.
 func NoCallers() Problem {
-	return Problem{"JWT_SECRET", "there is no way to authenticate callers: neither JWT_SECRET nor OIDC_ISSUER is set, and no POLICY_FILE names an issuer",
-		"set JWT_SECRET to the secret your application signs its tokens with, or OIDC_ISSUER and OIDC_AUDIENCE; to try things out, run stagedoor dev"}
+	return Problem{Name: "JWT_SECRET", What: "there is no way to authenticate callers: neither JWT_SECRET nor OIDC_ISSUER is set, and no POLICY_FILE names an issuer",
+		Remedy: "set JWT_SECRET to the secret your application signs its tokens with, or OIDC_ISSUER and OIDC_AUDIENCE; to try things out, run stagedoor dev"}
 }
 
 // checkCallers demands a way to tell who calls, and that it is closed.

@@ -147,7 +147,7 @@ type Config struct {
 	// Failed authentications of one address. Once spent, only further failing requests are refused.
 	RateLimitFailures Rate `env:"RATE_LIMIT_FAILURES" default:"30/m"`
 
-	// Requests that are worked on at once. What comes beyond waits for five milliseconds and is then 503.
+	// Requests that are worked on at once. What comes beyond waits for a moment and is then 503.
 	MaxInFlight int `env:"MAX_IN_FLIGHT" derived:"4 for each processor" min:"1" max:"100000"`
 
 	// # Operators
@@ -173,6 +173,8 @@ type Config struct {
 	Mode Mode
 	// Railway reports that the door serves on Railway, behind its edge.
 	Railway bool
+	// Platform reports that the door runs on a hosting platform, Railway or another.
+	Platform bool
 	// DatabasePath is the file that DATABASE_URL names or stands in for; empty
 	// in dev without DATABASE_URL.
 	DatabasePath string

@@ -26,6 +26,21 @@ const defaultEnvFile = ".env"
 // The Report is never nil. The Config is nil exactly when Report.Err is not,
 // so that a configuration nobody checked cannot be used.
 func Load(mode Mode, environ []string, envFile string) (*Config, *Report) {
+	c, report := read(mode, environ, envFile)
+	if report.Err() != nil {
+		return nil, report
+	}
+	return c, report
+}
+
+// Inspect is Load for Serve with the Config even where the Report stops the
+// start: for a command that says what else can be said. A field whose value
+// was refused is zero, and no field is to be served with.
+func Inspect(environ []string, envFile string) (*Config, *Report) {
+	return read(Serve, environ, envFile)
+}
+
+func read(mode Mode, environ []string, envFile string) (*Config, *Report) {
 	l := &loader{mode: mode, config: &Config{Mode: mode}, report: &Report{},
 		settings: map[string]setting{}, given: map[string]bool{}, bad: map[string]bool{}}
 	l.readEnviron(environ)
@@ -46,9 +61,7 @@ func Load(mode Mode, environ []string, envFile string) (*Config, *Report) {
 	l.checkDatabase()
 	l.checkStrength()
 	l.report.sort(l.names())
-	if l.report.Err() != nil {
-		return nil, l.report
-	}
+	l.config.Platform = l.platform()
 	return l.config, l.report
 }
 
@@ -75,11 +88,11 @@ type setting struct {
 func (l *loader) tool() bool { return l.mode == Tool || l.mode == Operate || l.mode == Offline }
 
 func (l *loader) problem(name, what, remedy string) {
-	l.report.Problems = append(l.report.Problems, Problem{name, what, remedy})
+	l.report.Problems = append(l.report.Problems, Problem{Name: name, What: what, Remedy: remedy})
 }
 
 func (l *loader) warn(name, what, remedy string) {
-	l.report.Warnings = append(l.report.Warnings, Problem{name, what, remedy})
+	l.report.Warnings = append(l.report.Warnings, Problem{Name: name, What: what, Remedy: remedy})
 }
 
 // readEnviron takes the real environment; as in the operating system's own

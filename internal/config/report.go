@@ -17,6 +17,9 @@ type Problem struct {
 	What string
 	// Remedy is what to do; may be empty.
 	Remedy string
+	// Weak is set where what is wrong is the secret itself: it can be guessed,
+	// is known, or opens a second thing.
+	Weak bool
 }
 
 // Report is everything found in a configuration, in the order of Config's

@@ -69,13 +69,18 @@ func (l *loader) checkStrength() {
 		switch {
 		case weak == strong:
 		case l.mode == Serve || l.mode == Dev && !livekits:
-			l.problem(name, what, remedy)
+			l.weak(name, what, remedy)
 		case l.mode == Dev && weak == short:
 			// livekit-server --dev has the secret "secret"
 		case livekits:
 			l.warn(name, what, remedy)
 		}
 	}
+}
+
+// weak is problem for a secret that must not be used.
+func (l *loader) weak(name, what, remedy string) {
+	l.report.Problems = append(l.report.Problems, Problem{Name: name, What: what, Remedy: remedy, Weak: true})
 }
 
 // explain says what a weakness means, without a word of the secret.
@@ -103,9 +108,9 @@ func (l *loader) checkEqual() {
 		for _, earlier := range secrets[:i] {
 			switch {
 			case same(earlier.Value.Reveal(), later.Value.Reveal()):
-				l.problem(later.Name, "equals "+earlier.Name+": "+equalMeans(earlier.Name, later.Name), newSecret)
+				l.weak(later.Name, "equals "+earlier.Name+": "+equalMeans(earlier.Name, later.Name), newSecret)
 			case respelt(earlier.Value, later.Value):
-				l.problem(later.Name, "is "+earlier.Name+" spelt otherwise (case, base64 or hexadecimal digits): "+equalMeans(earlier.Name, later.Name), newSecret)
+				l.weak(later.Name, "is "+earlier.Name+" spelt otherwise (case, base64 or hexadecimal digits): "+equalMeans(earlier.Name, later.Name), newSecret)
 			}
 		}
 		for _, key := range []NamedSecret{
@@ -113,7 +118,7 @@ func (l *loader) checkEqual() {
 			{"LIVEKIT_API_KEY_PREVIOUS", stagedoor.NewSecret(l.config.LiveKitAPIKeyPrevious)},
 		} {
 			if same(later.Value.Reveal(), key.Value.Reveal()) {
-				l.problem(later.Name, "equals "+key.Name+", which is public: every LiveKit token carries it", newSecret)
+				l.weak(later.Name, "equals "+key.Name+", which is public: every LiveKit token carries it", newSecret)
 			}
 		}
 	}

@@ -173,3 +173,25 @@ func TestEqualSecretsAreRefused(t *testing.T) {
 		{"the public name elsewhere", Serve, []string{"LIVEKIT_API_KEY=" + goodJWT}, []string{"JWT_SECRET: equals LIVEKIT_API_KEY"}, nil},
 	})
 }
+
+// TestInspectGivesWhatCanBeUsed: a configuration that serve refuses still says
+// what else there is, and which of its problems are the secrets'.
+func TestInspectGivesWhatCanBeUsed(t *testing.T) {
+	environ := []string{"LIVEKIT_URL=ws://livekit.example.com", "LIVEKIT_API_KEY=APIkey", "LIVEKIT_API_SECRET=short", "JWT_SECRET=short", "FLY_APP_NAME=door", "LISTEN_ADDR=127.0.0.1:3000"}
+	c, report := Inspect(environ, "testdata/empty.env")
+	if c == nil || c.LiveKitURL != nil || c.LiveKitAPIKey != "APIkey" || !c.Platform {
+		t.Fatalf("%+v", c)
+	}
+	weak := map[string]int{}
+	for _, p := range report.Problems {
+		if p.Weak {
+			weak[p.Name]++
+		}
+	}
+	if len(weak) != 2 || weak["LIVEKIT_API_SECRET"] != 1 || weak["JWT_SECRET"] != 2 || len(report.Problems) != 4 {
+		t.Errorf("%v of %+v", weak, report.Problems)
+	}
+	if c, _ := Load(Serve, environ, "testdata/empty.env"); c != nil {
+		t.Error("Load gives a configuration that has problems")
+	}
+}

@@ -36,8 +36,8 @@ type Options struct {
 	// WebhookSecret signs the events; with an empty one none is sent.
 	WebhookSecret stagedoor.Secret
 	// WebhookURL says where events go. It is called before each delivery and
-	// may be called from another goroutine; while it says "", and if it is
-	// nil, events wait.
+	// when endpoints are asked for, and may be called from another goroutine;
+	// while it says "", and if it is nil, events wait.
 	WebhookURL func() string
 	// Feature is what the demo's plan includes; empty: nothing.
 	Feature stagedoor.Feature
@@ -55,6 +55,7 @@ type Server struct {
 
 	mu            sync.Mutex
 	product       product
+	endpoint      string // the id of where events go
 	customers     []*customer
 	subscriptions []*subscription
 	invoices      []*invoice
@@ -79,6 +80,7 @@ func New(options Options) *Server {
 		id: newID("prod_", 14), price: newID("price_1", 23), entitlement: newID("feat_test_61", 32),
 		feature: options.Feature, created: options.Now(),
 	}
+	s.endpoint = newID("we_1", 23)
 	s.routes = s.mux()
 	return s
 }

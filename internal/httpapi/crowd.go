@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stagedoor"
@@ -13,15 +14,33 @@ import (
 // and with them those that wait for somebody outside.
 type crowd struct {
 	working, all chan struct{}
+	begun        time.Time
+	// empty is how long after begun somebody last found a place without waiting.
+	empty atomic.Int64
 }
 
 func newCrowd(working, waiting int) *crowd {
-	return &crowd{make(chan struct{}, working), make(chan struct{}, working+waiting)}
+	return &crowd{working: make(chan struct{}, working), all: make(chan struct{}, working+waiting), begun: time.Now()}
 }
 
-// queuePatience is how long a request waits to be worked on: a few that come at
-// the same moment are no overload, and are done within milliseconds.
-const queuePatience = 5 * time.Millisecond
+// How long a request waits to be worked on: burstPatience where the queue was
+// empty a moment ago, since many that come at once are no overload and are done
+// soon; overloadPatience where it was not, since then all would wait for as
+// long as anybody may, and for nothing.
+//
+// SPEC: queue.acm.org/detail.cfm?id=2839461, "Controlled delay".
+const (
+	burstPatience    = 100 * time.Millisecond
+	overloadPatience = 5 * time.Millisecond
+)
+
+// patience is how long whoever comes now may wait.
+func (c *crowd) patience() time.Duration {
+	if time.Since(c.begun)-time.Duration(c.empty.Load()) <= burstPatience {
+		return burstPatience
+	}
+	return overloadPatience
+}
 
 // enter takes a place, and reports whether there was one.
 func (c *crowd) enter() (*place, bool) {
@@ -32,10 +51,11 @@ func (c *crowd) enter() (*place, bool) {
 	}
 	select {
 	case c.working <- struct{}{}:
+		c.empty.Store(int64(time.Since(c.begun)))
 		return &place{crowd: c, held: true}, true
 	default:
 	}
-	timer := time.NewTimer(queuePatience)
+	timer := time.NewTimer(c.patience())
 	defer timer.Stop()
 	select {
 	case c.working <- struct{}{}:

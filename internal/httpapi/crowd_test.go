@@ -56,6 +56,42 @@ func TestOverloadIsRefusedBeforeAnyWork(t *testing.T) {
 	}
 }
 
+// Many at the same moment are served, one after the other.
+func TestBurstIsNoOverload(t *testing.T) {
+	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 100 })
+	var group sync.WaitGroup
+	for range 50 {
+		group.Go(func() {
+			if resp := h.do(t, request{}); resp.StatusCode != 200 {
+				t.Error(resp.Status)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// Where the queue has not been empty for a while, nobody waits long in it.
+func TestStandingQueueIsCutShort(t *testing.T) {
+	c := newCrowd(1, 10)
+	held, _ := c.enter()
+	if p := c.patience(); p != burstPatience {
+		t.Errorf("at once: %v", p)
+	}
+	c.begun = c.begun.Add(-2 * burstPatience)
+	if p := c.patience(); p != overloadPatience {
+		t.Errorf("later: %v", p)
+	}
+	if _, ok := c.enter(); ok {
+		t.Error("there is no place")
+	}
+	held.leave()
+	next, ok := c.enter()
+	if !ok || c.patience() != burstPatience {
+		t.Errorf("when it has been empty: %v %v", ok, c.patience())
+	}
+	next.leave()
+}
+
 // outside authenticates after a wait for somebody outside.
 type outside struct {
 	stagedoor.Authenticator

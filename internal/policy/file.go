@@ -127,6 +127,18 @@ func (f *File) Claims() (names []string, all bool) {
 // Rules returns how many rules the file has.
 func (f *File) Rules() int { return len(f.rules) }
 
+// Unpaid returns the names of the rules that can let somebody publish without
+// asking for a feature by its name, in the file's order.
+func (f *File) Unpaid() []string {
+	var names []string
+	for _, rule := range f.rules {
+		if p := &rule.publish; len(p.reads.features) == 0 && (p.program != nil || p.constant) {
+			names = append(names, rule.name)
+		}
+	}
+	return names
+}
+
 // Issuers returns the file's issuers, in its order.
 func (f *File) Issuers() []Issuer { return slices.Clone(f.issuers) }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -35,5 +36,21 @@ func TestZeroPolicyLetsNobodyPublish(t *testing.T) {
 	d, err := Default{}.Decide(stagedoor.Situation{Room: "r", Entitlement: stagedoor.Entitlement{Features: []stagedoor.Feature{"", "publish"}}})
 	if err != nil || d.Grants.Publish || d.TTL != 0 {
 		t.Errorf("%+v %v", d, err)
+	}
+}
+
+func TestUnpaidRulesAreNamed(t *testing.T) {
+	f, err := Parse("p.yaml", []byte(`rooms:
+  - {name: default, room: a}
+  - {name: paid, room: b, publish: "'pro' in features && claims.role == 'host'"}
+  - {name: never, room: c, publish: "false"}
+  - {name: always, room: d, publish: "true"}
+  - {name: hosts, room: e, publish: "claims.role == 'host'"}
+`), Limits{PublishFeature: "publish", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Unpaid(); !slices.Equal(got, []string{"always", "hosts"}) {
+		t.Errorf("%q", got)
 	}
 }

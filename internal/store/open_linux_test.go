@@ -67,3 +67,34 @@ func TestReadOnlyPlacesAreNamed(t *testing.T) {
 		}
 	})
 }
+
+func TestInspectNamesReadOnlyPlaces(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	kept, open := filepath.Join(dir, "kept.db"), filepath.Join(dir, "open.db")
+	for path, mode := range map[string]os.FileMode{kept: 0o444, open: 0o666} {
+		if err := mustOpen(t, path).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
+	asNobody(t, func() {
+		for path, want := range map[string]string{
+			filepath.Join(dir, "missing.db"): "the directory " + dir + " is read-only for this user",
+			kept:                             "it is read-only for this user",
+			open:                             "the directory " + dir + " is read-only for this user",
+		} {
+			if _, err := Inspect(context.Background(), path); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", filepath.Base(path), err, want)
+			}
+		}
+	})
+}
