@@ -78,9 +78,9 @@ func TestRandomSecretsPass(t *testing.T) {
 			return string(b)
 		},
 	}
-	n := 40_000
+	n := 10_000
 	if testing.Short() {
-		n = 4_000
+		n = 1_000
 	}
 	for name, form := range forms {
 		for range n {
