@@ -31,7 +31,7 @@ test: setup build bin/livekit-server lint test-go test-fuzz test-conformance tes
 	@echo "all tests passed"
 
 .PHONY: setup
-setup: ## install the compiler and the browser that tests need (apt)
+setup: ## install the compiler, the browser and the Prometheus that tests need (apt)
 	@scripts/setup
 
 .PHONY: lint

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,9 @@ type certificates struct {
 	// where there are none.
 	watch func(context.Context)
 	look  func()
+	// expiry is when the certificate in use ends, zero before there is one; nil
+	// without TLS.
+	expiry func() time.Time
 }
 
 // newCertificates reads the certificate that the configuration names, or
@@ -45,18 +49,38 @@ func newCertificates(cfg *config.Config, now func() time.Time, log *slog.Logger)
 		if cfg.TLSACMEURL != nil {
 			manager.Client = &acme.Client{DirectoryURL: cfg.TLSACMEURL.String(), UserAgent: "stagedoor"}
 		}
-		return certificates{tls: manager.TLSConfig()}, nil
+		return obtained(manager.TLSConfig()), nil
 	case cfg.TLSCertFile != "":
 		pair := &keyPair{cert: cfg.TLSCertFile, key: cfg.TLSKeyFile, now: now, log: log}
 		if err := pair.load(); err != nil {
 			return certificates{}, failure{exitUsage, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)}
 		}
-		return certificates{watch: pair.watch, look: pair.look, tls: &tls.Config{
+		return certificates{watch: pair.watch, look: pair.look, expiry: func() time.Time { return pair.current.Load().Leaf.NotAfter }, tls: &tls.Config{
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.current.Load(), nil },
 		}}, nil
 	}
 	return certificates{}, nil
+}
+
+// obtained notes when the certificates that are handed out end: those of the
+// proof of a domain, which tls-alpn-01 asks for, are none.
+func obtained(config *tls.Config) certificates {
+	var ends atomic.Int64
+	obtain := config.GetCertificate
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		certificate, err := obtain(hello)
+		if err == nil && certificate.Leaf != nil && !slices.Contains(hello.SupportedProtos, acme.ALPNProto) {
+			ends.Store(certificate.Leaf.NotAfter.Unix())
+		}
+		return certificate, err
+	}
+	return certificates{tls: config, expiry: func() time.Time {
+		if at := ends.Load(); at != 0 {
+			return time.Unix(at, 0)
+		}
+		return time.Time{}
+	}}
 }
 
 // keyPair is a certificate chain and its key in files that may be replaced

@@ -104,11 +104,10 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 			return err
 		}
 	}
-	limits, err := newLimits(cfg, log)
+	limits, seen, err := attach(cfg, h, configured, nil)
 	if err != nil {
 		return err
 	}
-	h.door.Limiter = &limits
 	operators, err := listenAdmin(cfg.AdminAddr)
 	if err != nil {
 		// Another door may run on this machine; the demo can do with any port.
@@ -117,15 +116,16 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 		}
 	}
 	defer background(context.Background(), configured.Run)()
+	defer background(context.Background(), seen.run)()
 	defer background(context.Background(), h.run)()
 	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, nil, lookEvery, h.policyChanged, log) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	api := httpapi.New(httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.reachable(ctx)) },
-		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
+		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
-		Limits: limits, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
+		Limits: *limits, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})
 	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), cfg.PolicyFile, d, demo}.print()
 	if err := httpapi.Serve(ctx, api, listeners, 0, log); err != nil {

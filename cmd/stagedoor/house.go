@@ -33,6 +33,8 @@ type house struct {
 	rules    *rules
 	log      *slog.Logger
 	now      func() time.Time
+	// received is told when LiveKit made an event that has come; nil: nobody is.
+	received func(created time.Time)
 }
 
 // plans is what billing needs to know beside the configuration.
@@ -212,6 +214,9 @@ func (h *house) takeLiveKitEvent(on bool) func(context.Context, []byte, string) 
 			if err := h.store.Heard(ctx, h.now()); err != nil {
 				h.log.Warn("the database does not keep when LiveKit was heard", "err", err)
 			}
+		}
+		if h.received != nil && !event.CreatedAt.IsZero() {
+			h.received(event.CreatedAt)
 		}
 		return h.enforcer.LiveKitEvent(ctx, event)
 	}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"stagedoor"
 	"stagedoor/internal/config"
@@ -26,6 +27,9 @@ type rules struct {
 	without policy.Default
 	file    atomic.Pointer[policy.File]
 	watched watched
+	// loaded is when the policy in force was read, in milliseconds since 1970;
+	// refused counts the files that were not taken since.
+	loaded, refused atomic.Int64
 }
 
 // limitsOf are what policy files inherit from the configuration.
@@ -40,6 +44,7 @@ func (a *app) loadRules(cfg *config.Config, builtIn string) (*rules, error) {
 	limits := limitsOf(cfg)
 	r := &rules{path: cfg.PolicyFile, limits: limits, without: policy.Default{PublishFeature: limits.PublishFeature, TTL: limits.TTL}}
 	if r.path == "" && builtIn == "" {
+		r.loaded.Store(time.Now().UnixMilli())
 		return r, nil
 	}
 	name, data := "demo-policy.yaml", []byte(builtIn)
@@ -59,6 +64,7 @@ func (a *app) loadRules(cfg *config.Config, builtIn string) (*rules, error) {
 		return nil, failure{exitUsage, errors.New("the policy file is refused")}
 	}
 	r.file.Store(f)
+	r.loaded.Store(time.Now().UnixMilli())
 	r.watched.taken, r.watched.inForce = data, data
 	return r, nil
 }

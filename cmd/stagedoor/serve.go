@@ -12,7 +12,6 @@ import (
 
 	"stagedoor/client"
 	"stagedoor/docs"
-	"stagedoor/internal/authn"
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
 )
@@ -52,11 +51,10 @@ func (*serveCmd) Run(a *app) error {
 		return err
 	}
 	defer h.close()
-	limits, err := newLimits(cfg, log)
+	limits, seen, err := attach(cfg, h, callers, own.expiry)
 	if err != nil {
 		return err
 	}
-	h.door.Limiter = &limits
 	listeners, err := listen(cfg.ListenAddr)
 	if err != nil {
 		return err
@@ -66,6 +64,7 @@ func (*serveCmd) Run(a *app) error {
 		return err
 	}
 	defer background(context.Background(), callers.Run)()
+	defer background(context.Background(), seen.run)()
 	defer background(context.Background(), h.run)()
 	if own.watch != nil {
 		defer background(context.Background(), own.watch)()
@@ -73,7 +72,7 @@ func (*serveCmd) Run(a *app) error {
 	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
-	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, callers, rules, own, limits, log)), listeners, cfg.DrainDelay, log); err != nil {
+	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, seen, own, *limits, log)), listeners, cfg.DrainDelay, log); err != nil {
 		return err
 	}
 	log.Info("stagedoor has ended")
@@ -81,12 +80,12 @@ func (*serveCmd) Run(a *app) error {
 }
 
 // publicOptions are what the public listener serves with.
-func publicOptions(a *app, cfg *config.Config, h *house, callers *authn.Authenticator, rules *rules, own certificates, limits httpapi.Limits, log *slog.Logger) httpapi.Options {
+func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, own certificates, limits httpapi.Limits, log *slog.Logger) httpapi.Options {
 	options := httpapi.Options{
 		Door: h.door, LiveKitURL: cfg.ClientURL(), Now: a.now, Log: log,
-		Ready:       func(ctx context.Context) error { return errors.Join(callers.Ready(), h.reachable(ctx)) },
-		StripeEvent: h.takeStripeEvent(), LiveKitEvent: h.takeLiveKitEvent(cfg.LiveKitWebhooks),
-		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
+		Ready:       func(ctx context.Context) error { return errors.Join(seen.callers.Ready(), h.reachable(ctx)) },
+		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
+		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: h.rules.defaultRoom,
 		TLS: own.tls, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie,
 		Helper: client.Helper, Spec: docs.OpenAPI,

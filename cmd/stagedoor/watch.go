@@ -80,6 +80,7 @@ func (r *rules) look(atOnce bool, log *slog.Logger) bool {
 		if atOnce || again && !w.told { // an editor may be replacing it
 			log.Error("the policy file " + err.Error() + "; the rules in force stay")
 			w.told = true
+			r.refused.Add(1)
 		}
 		w.told, w.missing, w.seen = w.told && (again || atOnce), err.Error(), nil
 		return false
@@ -95,14 +96,17 @@ func (r *rules) look(atOnce bool, log *slog.Logger) bool {
 	}
 	if !atOnce && len(data) > 0 && len(data) < len(w.inForce) && bytes.HasPrefix(w.inForce, data) {
 		w.taken = data
+		r.refused.Add(1)
 		log.Error("the policy file ends before the rules in force do, as if it had been cut short; they stay: send SIGHUP if it is meant so")
 		return false
 	}
 	w.taken = data
 	if !r.take(data, log) {
+		r.refused.Add(1)
 		return false
 	}
 	w.inForce = data
+	r.loaded.Store(time.Now().UnixMilli())
 	return true
 }
 

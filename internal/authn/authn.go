@@ -134,6 +134,35 @@ func (a *Authenticator) Ready() error {
 	return errors.Join(missing...)
 }
 
+// Keys are what an issuer has published.
+type Keys struct {
+	// Issuer is its name in the configuration.
+	Issuer string
+	// Usable is how many keys can verify now.
+	Usable int
+	// ConfirmedAt is when the issuer last gave them; zero: never.
+	ConfirmedAt time.Time
+}
+
+// Keys says how the keys stand of every issuer that publishes its own.
+func (a *Authenticator) Keys() []Keys {
+	var all []Keys
+	for _, i := range a.issuers {
+		if i.live == nil {
+			continue
+		}
+		k := Keys{Issuer: i.ID}
+		if snap := i.live.current.Load(); snap != nil {
+			k.ConfirmedAt = snap.at
+		}
+		if usable, ok := i.live.keys(); ok {
+			k.Usable = usable.Len()
+		}
+		all = append(all, k)
+	}
+	return all
+}
+
 // Prefixes returns the identity prefixes of all issuers.
 func (a *Authenticator) Prefixes() []string {
 	var prefixes []string

@@ -275,3 +275,19 @@ func TestWhatGoesWrongWithAnIssuerIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// How old an issuer's keys are, and how many count, is known; of shared
+// secrets there is nothing to know.
+func TestStateOfTheKeysIsKnown(t *testing.T) {
+	p, c := newIDP(t, newSigner(t, "ES256", "k1"), newSigner(t, "RS256", "k2")), newClock()
+	a := newAuth(t, c, remoteIssuer(p), secretIssuer())
+	loaded := c.now()
+	c.advance(time.Hour)
+	if keys := a.Keys(); len(keys) != 1 || keys[0] != (Keys{Issuer: p.URL, Usable: 2, ConfirmedAt: loaded}) {
+		t.Errorf("%+v", keys)
+	}
+	c.advance(maxStale)
+	if keys := a.Keys(); keys[0].Usable != 0 || !keys[0].ConfirmedAt.Equal(loaded) {
+		t.Errorf("a day later: %+v", keys)
+	}
+}

@@ -97,8 +97,11 @@ type Options struct {
 	IdentityPrefixes []string
 	// Changed is told whose rights may have changed; nobody named means everybody's.
 	Changed func([]stagedoor.PrincipalKey)
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Received is told, for each event that a webhook brings for the first time,
+	// when Stripe made it, to the second; nil: nobody is.
+	Received func(created time.Time)
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Billing follows Stripe. Safe for concurrent use; Run must run for anything
@@ -140,6 +143,9 @@ func New(ctx context.Context, o Options) (*Billing, error) {
 	}
 	if o.Changed == nil {
 		o.Changed = func([]stagedoor.PrincipalKey) {}
+	}
+	if o.Received == nil {
+		o.Received = func(time.Time) {}
 	}
 	b := &Billing{Options: o, testMode: !strings.Contains(o.Key.Reveal(), "_live_"),
 		wake: make(chan struct{}, 1), touched: map[string]time.Time{}, absent: map[string]time.Time{}}
@@ -184,18 +190,23 @@ func (b *Billing) Receive(ctx context.Context, payload []byte, signature string)
 		b.counts.otherMode.Add(1)
 		return nil
 	}
-	return b.take(ctx, event)
+	fresh, err := b.take(ctx, event)
+	if fresh && !event.Created.IsZero() {
+		b.Received(event.Created)
+	}
+	return err
 }
 
-// take keeps one event and wakes the worker.
-func (b *Billing) take(ctx context.Context, event stagedoor.BillingEvent) error {
-	fresh, err := b.Store.SaveEvent(ctx, event, b.Now())
+// take keeps one event and wakes the worker; fresh is false for one that was
+// kept before.
+func (b *Billing) take(ctx context.Context, event stagedoor.BillingEvent) (fresh bool, err error) {
+	fresh, err = b.Store.SaveEvent(ctx, event, b.Now())
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !fresh {
 		b.counts.duplicate.Add(1)
-		return nil
+		return false, nil
 	}
 	b.counts.taken.Add(1)
 	if strings.HasPrefix(event.Type, "entitlements.") {
@@ -205,7 +216,7 @@ func (b *Billing) take(ctx context.Context, event stagedoor.BillingEvent) error 
 		b.doubt(object)
 		b.poke()
 	}
-	return nil
+	return true, nil
 }
 
 // poke has the worker look at the queue.
@@ -285,13 +296,20 @@ type Status struct {
 	OtherMode    int64     `json:"eventsOfTheOtherMode"`
 }
 
-// Status returns how billing stands. Errors are the store's.
-func (b *Billing) Status(ctx context.Context) (Status, error) {
+// Standing is Status without what only the store knows, so that asking costs
+// nothing: how much is pending and how many customers there are is 0.
+func (b *Billing) Standing() Status {
 	s := Status{TestMode: b.testMode, Stripe: b.ask.gate.Health(), Taken: b.counts.taken.Load(),
 		Duplicate: b.counts.duplicate.Load(), OtherMode: b.counts.otherMode.Load()}
 	b.mu.Lock()
 	s.EventsReadAt, s.ComparedAt = b.progress.ConfirmedAt, b.progress.FullAt
 	b.mu.Unlock()
+	return s
+}
+
+// Status returns how billing stands. Errors are the store's.
+func (b *Billing) Status(ctx context.Context) (Status, error) {
+	s := b.Standing()
 	var err error
 	if s.Pending, s.OldestHint, err = b.Store.PendingCount(ctx); err != nil {
 		return s, err

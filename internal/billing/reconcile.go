@@ -83,7 +83,10 @@ func (b *Billing) catchUp(ctx context.Context) error {
 		progress.ConfirmedAt = began
 	}
 	defer b.polled.Store(true)
-	err := b.ask.events(ctx, progress.ConfirmedAt.Add(-overlap), func(e stagedoor.BillingEvent) error { return b.take(ctx, e) })
+	err := b.ask.events(ctx, progress.ConfirmedAt.Add(-overlap), func(e stagedoor.BillingEvent) error {
+		_, err := b.take(ctx, e)
+		return err
+	})
 	if err != nil {
 		return err
 	}

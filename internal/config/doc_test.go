@@ -107,7 +107,7 @@ func configurationDoc(t *testing.T) string {
 	}
 	var page strings.Builder
 	page.WriteString(docIntro)
-	var inert, refused []string
+	var refused []string
 	last := token.NoPos
 	for _, f := range configFields(t, file) {
 		for _, group := range file.Comments {
@@ -129,11 +129,7 @@ func configurationDoc(t *testing.T) string {
 		if isSecret(field) {
 			text = "*Secret.* " + text
 		}
-		switch field.Tag.Get("later") {
-		case "warn":
-			inert = append(inert, "`"+name+"`")
-			text += " *No effect in this version.*"
-		case "refuse":
+		if field.Tag.Get("later") == "refuse" {
 			refused = append(refused, "`"+name+"`")
 			text += " *Refused in this version.*"
 		}
@@ -152,9 +148,7 @@ func configurationDoc(t *testing.T) string {
 		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", p.word, header, strings.Join(ranges, ", "))
 	}
 	page.WriteString(docPlatforms)
-	fmt.Fprintf(&page, "\n## Not in this version\n\nThese are read and checked, but what they configure comes with a later version; setting one is a warning:\n%s.\n",
-		strings.Join(inert, ", "))
-	fmt.Fprintf(&page, "\nThese are refused, since going on without them would leave open what they are meant to close:\n%s; "+
+	fmt.Fprintf(&page, "\n## Not in this version\n\nThese are refused, since going on without them would leave open what they are meant to close:\n%s; "+
 		"so is a `DATABASE_URL` that begins with `postgres://`.\n", strings.Join(refused, ", "))
 	return page.String()
 }

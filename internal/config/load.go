@@ -188,9 +188,6 @@ func (l *loader) parseAll() {
 			p = parse(f, raw, into)
 		}
 		if p == nil {
-			if l.given[name] && f.Tag.Get("later") == "warn" && !l.tool() {
-				l.warn(name, "has no effect in this version", "")
-			}
 			continue
 		}
 		l.bad[name] = true

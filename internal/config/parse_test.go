@@ -95,23 +95,9 @@ func TestWhatThisVersionCannotCloseIsRefused(t *testing.T) {
 	check(t, append(rules, rule{"a database that a command cannot open", Operate, []string{"DATABASE_URL=postgres://db/door"}, []string{"DATABASE_URL: Postgres is not supported in this version"}, nil}))
 }
 
-func TestWhatHasNoEffectIsSaid(t *testing.T) {
+func TestSettingsThatWorkAreNotWarnedAbout(t *testing.T) {
 	for _, set := range []string{
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318",
-	} {
-		name, _, _ := strings.Cut(set, "=")
-		for mode, want := range map[Mode]bool{Serve: true, Dev: true, Tool: false} {
-			_, report := load(t, mode, set)
-			if report.Err() != nil {
-				t.Errorf("%s: %v", set, report.Err())
-			}
-			if got := mentions(report.Warnings, name+": has no effect in this version"); got != want {
-				t.Errorf("%s in mode %d: warned %v", set, mode, got)
-			}
-		}
-	}
-	for _, set := range []string{
-		"RATE_LIMIT_USER=5/s", "RATE_LIMIT_IP=5/s", "RATE_LIMIT_FAILURES=5/s",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "RATE_LIMIT_IP=5/s", "RATE_LIMIT_FAILURES=5/s",
 		"TRUSTED_PROXIES=10.0.0.1", "REQUIRE_HTTPS=true", "ALLOWED_ORIGINS=https://app.acme.test", "PUBLISH_FEATURE=speak", "TOKEN_TTL=10m", "IDENTITY_CLAIM=uid",
 		"LIVEKIT_WEBHOOKS=off", "STRIPE_API_URL=http://localhost:12111", "BILLING_STATUSES=active", "BILLING_GRACE=72h", "SUBSCRIPTION_CLAIM=sub_id",
 		"CUSTOMER_CLAIM=cus", "REQUIRE_LIVE_BILLING=true", "DATABASE_URL=sqlite:door.db", "ADMIN_ADDR=127.0.0.1:0", "ADMIN_TOKEN=" + goodOther,

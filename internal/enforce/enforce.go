@@ -64,6 +64,9 @@ type job struct {
 
 // New builds an Enforcer.
 func New(o Options) *Enforcer {
+	if o.Told == nil {
+		o.Told = func(string, string, time.Duration) {}
+	}
 	return &Enforcer{Options: o, slots: make(chan struct{}, atOnce), jobs: map[target]*job{}, timers: map[target]*time.Timer{}, warned: map[target]warning{}, looked: map[stagedoor.Room]time.Time{}}
 }
 
@@ -212,6 +215,7 @@ func (e *Enforcer) work(ctx context.Context, t target, j *job) {
 		if err == nil {
 			continue
 		}
+		e.Told("failed", j.cause, 0)
 		if attempt%quiet == 0 {
 			e.Log.Warn("enforce: a change does not hold yet", "room", t.room, "identity", t.identity, "attempt", attempt+1, "err", err)
 		}
@@ -290,6 +294,7 @@ func (e *Enforcer) update(ctx context.Context, t target, j *job, decision staged
 	if !after.Grants.Same(decision.Grants) {
 		return errNotHeld
 	}
+	e.Told("update", j.cause, e.Now().Sub(j.asked))
 	e.Log.Info("enforced", "room", t.room, "identity", t.identity, "cause", j.cause, "canPublish", decision.Grants.Publish,
 		"publishDenied", string(decision.PublishDenied), "ms", milliseconds(e.Now().Sub(j.asked)))
 	return nil
@@ -302,6 +307,7 @@ func (e *Enforcer) remove(ctx context.Context, t target, j *job, why stagedoor.K
 		return err
 	}
 	if there {
+		e.Told("remove", j.cause, e.Now().Sub(j.asked))
 		e.Log.Info("put out", "room", t.room, "identity", t.identity, "cause", j.cause, "why", why.String(), "ms", milliseconds(e.Now().Sub(j.asked)))
 	}
 	e.forget(t)

@@ -51,7 +51,7 @@ type Media interface {
 	Send(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, topic string, data []byte) (bool, error)
 }
 
-// Options are what New needs; all must be set.
+// Options are what New needs; all must be set but for Told.
 type Options struct {
 	People   People
 	Presence Presence
@@ -61,6 +61,9 @@ type Options struct {
 	// Decide says what a principal may do in a room now, as a join would. An
 	// error other than Banned, RoomForbidden and SessionOver changes nothing.
 	Decide func(ctx context.Context, principal stagedoor.Principal, room stagedoor.Room) (stagedoor.Decision, error)
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Told is told of every change that LiveKit has taken, update or remove, with
+	// its cause and the time since that was known; and of failed tries. nil: nobody is.
+	Told func(kind, cause string, took time.Duration)
+	Now  func() time.Time
+	Log  *slog.Logger
 }

@@ -39,6 +39,9 @@ type Admin struct {
 	Explain func(ctx context.Context, user, issuer string, room stagedoor.Room) (stagedoor.Explanation, error)
 	// Live and Billing return what is going on; nil makes the address not found.
 	Live, Billing func(ctx context.Context) (any, error)
+	// Metrics answers Prometheus at /metrics, on the admin listener alone; nil
+	// makes the address not found.
+	Metrics http.Handler
 	// Sync compares with Stripe and tells how far it is; nil: there is no Stripe.
 	Sync func(ctx context.Context, progress func(doing string, seen int)) (any, error)
 }
@@ -53,16 +56,19 @@ const (
 // answers on this machine's own names only.
 func NewAdmin(o Options) *API {
 	a := &api{Options: o}
-	var handler http.Handler = o.Admin.routes()
+	var handler http.Handler = o.Admin.routes(o.Admin.Metrics)
 	if o.Admin.Token.Empty() {
 		handler = loopbackOnly(handler)
 	}
 	return &API{Handler: a.observe(handler), draining: &a.draining}
 }
 
-// routes names every route of the operators'.
-func (m *Admin) routes() http.Handler {
+// routes names every route of the operators'; metrics may be nil.
+func (m *Admin) routes(metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if metrics != nil {
+		mux.Handle("/metrics", only(metrics.ServeHTTP, http.MethodGet, http.MethodHead))
+	}
 	mux.Handle("/api/bans", only(m.bans, http.MethodGet, http.MethodPost, http.MethodDelete))
 	mux.Handle("/api/bans/{id}", only(m.liftBan, http.MethodDelete))
 	mux.Handle("/api/explain", only(m.explain, http.MethodGet))
@@ -131,6 +137,9 @@ func (m *Admin) index(w http.ResponseWriter, _ *http.Request) {
 	}
 	if m.Billing != nil {
 		text.WriteString("GET    /api/billing                    how Stripe is followed\n")
+	}
+	if m.Metrics != nil {
+		text.WriteString("GET    /metrics                        for Prometheus, on this listener alone\n")
 	}
 	if m.Sync != nil {
 		text.WriteString("POST   /api/sync                       compare everything with Stripe now\n")

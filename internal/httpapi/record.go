@@ -32,6 +32,8 @@ type record struct {
 	header http.Header
 	// doubt is why the client is not known.
 	doubt string
+	// trace is the id of the request's trace; empty without one.
+	trace string
 	// limit names the limit that refused the request, limited whom it refused.
 	limit, limited string
 }
@@ -82,6 +84,7 @@ var safeID = regexp.MustCompile(`^[A-Za-z0-9._-]{8,64}$`)
 // observe gives every request an id, turns a panic into a 500 and writes the
 // one log line.
 func (a *api) observe(next http.Handler) http.Handler {
+	route := routing()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := a.Now()
 		from := a.origin(r)
@@ -90,6 +93,7 @@ func (a *api) observe(next http.Handler) http.Handler {
 			rec.id = id
 		}
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
+		r, done := a.watched(r, rec, route)
 		sw := &statusWriter{ResponseWriter: w}
 		header := w.Header()
 		rec.header = header
@@ -106,7 +110,9 @@ func (a *api) observe(next http.Handler) http.Handler {
 			if cause := recover(); cause != nil {
 				a.recovered(sw, r, cause)
 			}
-			a.logRequest(r, rec, a.Now().Sub(start))
+			took := a.Now().Sub(start)
+			done(took)
+			a.logRequest(r, rec, took)
 		}()
 		next.ServeHTTP(sw, r)
 		if r.ContentLength != 0 && !rec.bodyRead {
@@ -177,6 +183,7 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 		add("err", rec.err.Error())
 	}
 	add("clientUnknown", rec.doubt)
+	add("traceId", rec.trace)
 	add("limit", rec.limit)
 	if burst.Unlogged > 0 {
 		attrs = append(attrs, slog.Int("unlogged", burst.Unlogged))

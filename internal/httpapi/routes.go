@@ -31,6 +31,8 @@ type Options struct {
 	TLS *tls.Config
 	// Limits are how often what may be asked; the zero value limits nothing.
 	Limits Limits
+	// Watch is told of every request; nil: nobody is.
+	Watch Watch
 	// RequireHTTPS refuses plain HTTP but for the probes.
 	RequireHTTPS bool
 	// PublicHost is where a plain GET is redirected to; empty refuses it.
@@ -110,7 +112,7 @@ func (a *api) routes() http.Handler {
 		mux.Handle("/webhooks/livekit", post(webhook(a.LiveKitEvent, "Authorization")))
 	}
 	if a.Admin != nil && !a.Admin.Token.Empty() {
-		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes()))
+		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes(nil)))
 		mux.HandleFunc("/admin/api", notFound)
 	}
 	mux.Handle("/healthz", get(a.healthz))

@@ -64,6 +64,7 @@ func routeSeeds() []routeSeed {
 		seed("/", publicDoor, get, "*", plainHeaders, ``, 404),
 		seed("/", proxiedDoor, get, "/a//b?next=//evil.example", plainHeaders, ``, 308),
 		seed("admin /{$}", operatorDoor, get, "/", plainHeaders, ``, 200),
+		seed("admin /metrics", operatorDoor, get, "/metrics", plainHeaders, ``, 200),
 		seed("admin /", operatorDoor, get, "/api/nothing", plainHeaders, ``, 404),
 		seed("admin /", guardedDoor, get, "/api/bans", adminHeaders, ``, 200),
 	}

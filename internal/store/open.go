@@ -80,7 +80,7 @@ func connect(ctx context.Context, path string, index Index) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Now: time.Now, index: index, writes: writes}
+	s := &Store{Now: time.Now, path: path, index: index, writes: writes}
 	if err := s.prepare(ctx, path); err != nil {
 		_ = writes.close()
 		return nil, err

@@ -43,6 +43,12 @@ func (s *Store) Present(ctx context.Context) ([]stagedoor.Participant, error) {
 	return s.present(ctx, "SELECT room, sid, identity, joined_at, standard FROM presence WHERE left_at = 0 ORDER BY room, joined_at, sid")
 }
 
+// PresentCount returns how many participants are present in how many rooms.
+func (s *Store) PresentCount(ctx context.Context) (participants, rooms int, err error) {
+	_, err = s.reads.row(ctx, "SELECT COUNT(*), COUNT(DISTINCT room) FROM presence WHERE left_at = 0", nil, &participants, &rooms)
+	return participants, rooms, wrap("count who is present", err)
+}
+
 // PresentIn returns who is in one room, without grants, whoever came first first.
 func (s *Store) PresentIn(ctx context.Context, room stagedoor.Room) ([]stagedoor.Participant, error) {
 	return s.present(ctx, selectPresentIn, string(room))

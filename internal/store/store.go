@@ -36,7 +36,12 @@ type Store struct {
 	// Now is the clock, time.Now after Open. It may be replaced before the
 	// store is used.
 	Now func() time.Time
+	// Wrote is told of every write: whether it is on the disk now, how long it
+	// took with the wait for its turn, and its error. nil: nobody is. It may be
+	// replaced before the store is used.
+	Wrote func(acknowledged bool, took time.Duration, err error)
 
+	path   string
 	index  Index
 	writes *writer
 	reads  *reader

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 )
 
 // durability says what a committed write survives. All survive the end of
@@ -131,7 +132,13 @@ func (w *writer) setMode(ctx context.Context, d durability) error {
 
 // write runs fn in a transaction; doing says in an error what failed.
 func (s *Store) write(ctx context.Context, d durability, doing string, fn func(tx) error) error {
-	return wrap(doing, s.writes.do(ctx, d, fn))
+	if s.Wrote == nil {
+		return wrap(doing, s.writes.do(ctx, d, fn))
+	}
+	began := time.Now()
+	err := s.writes.do(ctx, d, fn)
+	s.Wrote(d == acknowledged, time.Since(began), err)
+	return wrap(doing, err)
 }
 
 // tx is a transaction. It must not outlive the function it was given to.
