@@ -19,7 +19,7 @@ dev: build ## a LiveKit server, the door and the demo room on this machine
 
 .PHONY: build
 build: tools web/dist/index.html ## bin/stagedoor with the demo room in it
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stagedoor ./cmd/stagedoor
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/stagedoor ./cmd/stagedoor
 
 .PHONY: tools
 tools:
@@ -27,7 +27,7 @@ tools:
 	@scripts/need node
 
 .PHONY: test
-test: setup build bin/livekit-server lint test-go test-fuzz test-conformance test-client test-scan test-e2e ## everything; installs what it needs
+test: setup build bin/livekit-server lint test-go test-fuzz test-conformance test-deploy test-client test-scan test-e2e ## everything; installs what it needs
 	@echo "all tests passed"
 
 .PHONY: setup
@@ -39,9 +39,10 @@ lint: ## formatting and vet, in all modules
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt -w on: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	cd conformance && $(GO) vet ./...
+	cd deploy && $(GO) vet ./...
 
 .PHONY: test-go
-test-go: ## Go tests with the race detector
+test-go: web/dist/index.html web/node_modules/.package-lock.json ## Go tests with the race detector
 	$(GO) test -race ./...
 	$(GO) test -count=1 -run '^TestRefusalsAreAlike$$' ./internal/authn # the race detector has no time for all of its 20,000 tries
 
@@ -57,6 +58,10 @@ fuzz: ## every fuzz target for thirty seconds
 test-conformance: bin/livekit-server ## our tokens and verifier against LiveKit's library, a real server and Wycheproof
 	cd conformance && $(GO) test -race ./...
 
+.PHONY: test-deploy
+test-deploy: build bin/livekit-server ## every file in deploy/, by the tools that read it, and the image's content run as it would be
+	cd deploy && $(GO) test -count=1 ./...
+
 .PHONY: test-client
 test-client: client/node_modules/.package-lock.json ## the browser helper
 	cd client && $(NPM) test
@@ -69,13 +74,25 @@ test-scan: build client/node_modules/.package-lock.json ## no secret in what is 
 test-e2e: build bin/livekit-server e2e/node_modules/.package-lock.json ## a real call in a real browser
 	cd e2e && $(NPM) test
 
+.PHONY: audit
+audit: build web/node_modules/.package-lock.json ## known vulnerabilities and licences of what is shipped; AUDIT_STRICT=1 fails when a database is not reached
+	@scripts/audit
+
+.PHONY: release
+release: tools ## dist/: archives for six platforms, checksums, notices and SBOM of the commit
+	@$(GO) run ./tools/release build -out dist
+
+.PHONY: reproducible
+reproducible: tools ## build the commit twice, in two places with caches of their own, and compare (minutes)
+	@$(GO) run ./tools/release reproducible
+
 .PHONY: docs
 docs: ## write docs/configuration.md anew from the Config struct
 	$(GO) test ./internal/config -run TestConfigurationDoc -count=1 -update
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin web/dist/assets web/dist/index.html web/node_modules client/node_modules e2e/node_modules
+	rm -rf bin dist web/dist/assets web/dist/index.html web/node_modules client/node_modules e2e/node_modules
 
 web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	cd web && $(NPM) run build

@@ -49,7 +49,7 @@ func spend(t *testing.T, most int, ask func() *http.Response) (*http.Response, i
 // so is who guesses tokens; nobody else behind the same address is.
 func TestLimitsHoldWhoAsksTooOften(t *testing.T) {
 	t.Parallel()
-	_, url, log := startServe(t, "RATE_LIMIT_USER=20/h", "RATE_LIMIT_FAILURES=5/h", "RATE_LIMIT_IP=100/h")
+	door, url, log := startServe(t, "RATE_LIMIT_USER=20/h", "RATE_LIMIT_FAILURES=5/h", "RATE_LIMIT_IP=100/h")
 	first := joinAs(t, url, "ann", callerSecret)
 	if got := first.Header.Get("RateLimit"); first.StatusCode != 200 || got != `"user";r=19;t=180` || first.Header.Get("RateLimit-Policy") != `"user";q=20;w=3600` {
 		t.Errorf("the first: %s %s", first.Status, got)
@@ -72,6 +72,8 @@ func TestLimitsHoldWhoAsksTooOften(t *testing.T) {
 	if resp, err := http.Get(url + "/healthz"); err != nil || resp.StatusCode != 200 {
 		t.Errorf("a probe: %v %v", resp, err)
 	}
+	_ = door.Process.Kill()
+	_ = door.Wait()
 	for _, limit := range []string{"user", "failures", "address"} {
 		if lines := strings.Count(log.String(), `"limit":"`+limit+`"`); lines != 1 {
 			t.Errorf("%d lines of the log are of the limit %s:\n%s", lines, limit, log)

@@ -53,7 +53,7 @@ func build(t *testing.T, module, program string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), filepath.Base(program))
 	command := exec.Command("go", "build", "-o", binary, program)
-	command.Dir = module
+	command.Dir, command.Env = module, append(os.Environ(), "CGO_ENABLED=0") // as make build does, from its cache
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -75,7 +75,7 @@ const docPlatforms = `
 Railway, Fly and Render are recognized by the variables that they set (` + "`RAILWAY_PROJECT_ID`" + ` and others, ` + "`FLY_APP_NAME` with `FLY_MACHINE_ID`,\n`RENDER=true` with `RENDER_SERVICE_ID`" + `), in the real environment only, and unless the door listens on loopback; then their word and header are the
 defaults, and on Railway ` + "`RAILWAY_PUBLIC_DOMAIN`" + ` names the public host. Of these only Cloudflare publishes addresses; the list here is as of 2025.
 If a platform moves, every request is refused as plain HTTP: set TRUSTED_PROXIES to the new address.
-[behind-a-proxy.md](behind-a-proxy.md) says what to set where, and what is refused.
+[deploy.md](deploy.md#behind-a-proxy) says what to set where, and what is refused.
 `
 
 // TestConfigurationDoc keeps the page equal to the struct: with -update it

@@ -37,7 +37,7 @@ func presets() []preset {
 	return []preset{
 		cloudflare(), fly(), render(), railway(),
 		// nginx on this machine. It overwrites X-Real-IP only when it is told to:
-		// docs/behind-a-proxy.md has the lines.
+		// docs/deploy.md has the lines.
 		{word: "nginx", header: "X-Real-IP", ranges: ranges("127.0.0.0/8", "::1/128")},
 		// SPEC: RFC 1122 §3.2.1.3, RFC 4291 §2.5.3.
 		{word: "loopback", ranges: ranges("127.0.0.0/8", "::1/128")},
