@@ -25,7 +25,7 @@ type lookup func(context.Context, Principal) (Entitlement, error)
 // Decide says what a principal may do in a room now, as a join would: for
 // those who are in the room already. Errors: Banned, RoomForbidden,
 // SessionOver, and whatever kept the facts from being known, on which nothing
-// is to be changed.
+// is to be changed. Beside an error a decision grants nothing.
 func (d *Door) Decide(ctx context.Context, principal Principal, room Room) (Decision, error) {
 	find := lookup(func(context.Context, Principal) (Entitlement, error) { return Entitlement{}, nil })
 	if d.Entitlements != nil {
@@ -44,13 +44,19 @@ func (d *Door) decide(ctx context.Context, s Situation, find lookup) (Decision, 
 	}
 	decision, err := decide(ctx, s, find)
 	if err != nil {
-		return Decision{}, err
+		return decision.refused(), err
 	}
 	if decision.TTL <= 0 {
-		return Decision{}, &Error{Kind: Internal, Err: errNoTTL}
+		return decision.refused(), &Error{Kind: Internal, Err: errNoTTL}
 	}
 	return d.timed(ctx, s, decision)
 }
+
+// refused keeps of a decision on what it stood, and grants nothing.
+func (d Decision) refused() Decision { return Decision{Rule: d.Rule, Entitlement: d.Entitlement} }
+
+// grounds is on what a decision stands, as a record has it.
+func (d Decision) grounds() Admission { return Admission{Rule: d.Rule, Entitlement: d.Entitlement} }
 
 // byRules asks bans, then what was paid for, then the policy.
 func (d *Door) byRules(ctx context.Context, s Situation, find lookup) (Decision, error) {
@@ -65,8 +71,9 @@ func (d *Door) byRules(ctx context.Context, s Situation, find lookup) (Decision,
 		return Decision{}, err
 	}
 	decision, err := d.Policy.Decide(s)
+	decision.Entitlement = s.Entitlement
 	if err != nil {
-		return Decision{}, err
+		return decision.refused(), err
 	}
 	decision.Until = earliest(decision.Until, s.Entitlement.Until)
 	return decision, nil
@@ -87,18 +94,18 @@ func (d *Door) timed(ctx context.Context, s Situation, decision Decision) (Decis
 		return decision, nil
 	}
 	if d.Sessions == nil {
-		return Decision{}, &Error{Kind: Internal, Err: errNoSessions}
+		return decision.refused(), &Error{Kind: Internal, Err: errNoSessions}
 	}
 	since, err := d.Sessions.Since(ctx, s.Principal.Key(), s.Room)
 	if err != nil {
-		return Decision{}, &Error{Kind: Unavailable, Detail: "how long you have been in this room cannot be told now", RetryAfter: 5 * time.Second, Err: err}
+		return decision.refused(), &Error{Kind: Unavailable, Detail: "how long you have been in this room cannot be told now", RetryAfter: 5 * time.Second, Err: err}
 	}
 	if since.IsZero() {
 		return decision, nil
 	}
 	decision.SessionEnds = since.Add(decision.MaxSession)
 	if !s.Now.Before(decision.SessionEnds) {
-		return Decision{}, Refuse(SessionOver, "your time in this room is over; it begins anew when the room has closed")
+		return decision.refused(), Refuse(SessionOver, "your time in this room is over; it begins anew when the room has closed")
 	}
 	decision.Until = earliest(decision.Until, decision.SessionEnds)
 	return decision, nil

@@ -75,6 +75,9 @@ type Entitlement struct {
 	// Until is when the features change by themselves, at a known end; zero:
 	// no such time is known.
 	Until time.Time
+	// ConfirmedAt is when Stripe last confirmed what this stands on, the oldest
+	// fact of it; zero: it stands on no fact of Stripe's.
+	ConfirmedAt time.Time
 }
 
 // Has reports whether the entitlement includes f.
@@ -99,6 +102,9 @@ type Decision struct {
 	Until time.Time
 	// Rule names the rule that decided; empty where no policy file is.
 	Rule string
+	// Entitlement is what was known of what the principal paid for. The door
+	// sets it, and Rule where it is known, beside a refusal too: for the record.
+	Entitlement Entitlement
 	// Moderate lets the principal mute and remove others in this room, through the door.
 	Moderate bool
 	// Invite lets the principal invite guests to this room.

@@ -167,8 +167,8 @@ func (d *Door) Invite(ctx context.Context, credential Credential, clientIP strin
 		return Invitation{}, Secret{}, err
 	}
 	invitation.By = principal.Key()
-	made, secret, err := d.invite(ctx, principal, clientIP, invitation)
-	record := AuditRecord{Principal: principal, Action: "invite", Target: made.ID, Until: invitation.Expires, Uses: invitation.Uses, Publish: invitation.Publish,
+	made, secret, grounds, err := d.invite(ctx, principal, clientIP, invitation)
+	record := AuditRecord{Principal: principal, Action: "invite", Target: made.ID, Until: invitation.Expires, Uses: invitation.Uses, Publish: invitation.Publish, Admission: grounds,
 		Request: Request{Room: invitation.Room, ClientIP: clientIP}, Err: err}
 	if failed := d.record(ctx, record); failed != nil {
 		if err == nil { // what is not recorded is not in force
@@ -179,19 +179,20 @@ func (d *Door) Invite(ctx context.Context, credential Credential, clientIP strin
 	return made, secret, nil
 }
 
-func (d *Door) invite(ctx context.Context, principal Principal, clientIP string, v Invitation) (Invitation, Secret, error) {
+func (d *Door) invite(ctx context.Context, principal Principal, clientIP string, v Invitation) (Invitation, Secret, Admission, error) {
 	decision, err := d.decideFor(ctx, principal, v.Room, clientIP)
 	switch {
 	case err != nil:
-		return Invitation{}, Secret{}, err
+		return Invitation{}, Secret{}, decision.grounds(), err
 	case !decision.Invite:
-		return Invitation{}, Secret{}, Refuse(RoomForbidden, "you may not invite guests to this room")
+		return Invitation{}, Secret{}, decision.grounds(), Refuse(RoomForbidden, "you may not invite guests to this room")
 	case v.Publish && !decision.Grants.Publish:
-		return Invitation{}, Secret{}, Refuse(FieldNotAllowed, "you may not publish in this room, and cannot let guests publish there")
+		return Invitation{}, Secret{}, decision.grounds(), Refuse(FieldNotAllowed, "you may not publish in this room, and cannot let guests publish there")
 	case d.InvitationBook == nil:
-		return Invitation{}, Secret{}, &Error{Kind: Internal, Err: errNoInvitations}
+		return Invitation{}, Secret{}, decision.grounds(), &Error{Kind: Internal, Err: errNoInvitations}
 	}
-	return d.InvitationBook.Add(ctx, v)
+	made, secret, err := d.InvitationBook.Add(ctx, v)
+	return made, secret, decision.grounds(), err
 }
 
 // Revoke takes back one of the caller's invitations. ask is called once, after

@@ -60,8 +60,8 @@ func (d *Door) Moderate(ctx context.Context, credential Credential, ask func(Pri
 	if err != nil {
 		return Moderation{}, err
 	}
-	until, err := d.mayModerate(ctx, principal, motion)
-	record := AuditRecord{Principal: principal, Action: string(motion.Action), Target: string(motion.Identity), Until: until,
+	decision, until, err := d.mayModerate(ctx, principal, motion)
+	record := AuditRecord{Principal: principal, Action: string(motion.Action), Target: string(motion.Identity), Until: until, Admission: decision.grounds(),
 		Request: Request{Room: motion.Room, ClientIP: motion.ClientIP}, Err: err}
 	if err := d.record(ctx, record); err != nil {
 		return Moderation{}, err
@@ -81,19 +81,19 @@ func (d *Door) Moderate(ctx context.Context, credential Credential, ask func(Pri
 }
 
 // mayModerate decides, and says until when somebody removed is kept out.
-func (d *Door) mayModerate(ctx context.Context, principal Principal, m Motion) (time.Time, error) {
+func (d *Door) mayModerate(ctx context.Context, principal Principal, m Motion) (Decision, time.Time, error) {
 	decision, err := d.decideFor(ctx, principal, m.Room, m.ClientIP)
 	switch {
 	case err != nil:
-		return time.Time{}, err
+		return decision, time.Time{}, err
 	case !decision.Moderate:
-		return time.Time{}, Refuse(RoomForbidden, "you may not moderate this room")
+		return decision, time.Time{}, Refuse(RoomForbidden, "you may not moderate this room")
 	case d.Moderators == nil:
-		return time.Time{}, &Error{Kind: Internal, Err: errNoModerators}
+		return decision, time.Time{}, &Error{Kind: Internal, Err: errNoModerators}
 	case m.Action == Mute:
-		return time.Time{}, nil
+		return decision, time.Time{}, nil
 	case m.Action == Remove:
-		return d.now().Add(decision.RemoveFor), nil
+		return decision, d.now().Add(decision.RemoveFor), nil
 	}
-	return time.Time{}, Refuse(InvalidRequest, "action must be mute or remove")
+	return decision, time.Time{}, Refuse(InvalidRequest, "action must be mute or remove")
 }

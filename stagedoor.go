@@ -104,6 +104,8 @@ type Admission struct {
 	PublishDenied Denial
 	// Rule names the rule of the policy that decided; empty without a policy file.
 	Rule string
+	// Entitlement is what it stands on.
+	Entitlement Entitlement
 	// Moderate and Invite say what else the caller may do in the room, through the door.
 	Moderate, Invite bool
 	// MaxParticipants is the room's cap, for LiveKit to hold too; 0: none.
@@ -128,9 +130,10 @@ type AuditRecord struct {
 	Target string
 	Until  time.Time
 	// Uses and Publish are the invitation's.
-	Uses      int
-	Publish   bool
-	Request   Request
+	Uses    int
+	Publish bool
+	Request Request
+	// Admission has no more than Rule and Entitlement beside an Err or an Action.
 	Admission Admission
 	Err       error
 }
@@ -207,7 +210,8 @@ func (d *Door) record(ctx context.Context, r AuditRecord) error {
 	return r.Err
 }
 
-// admit decides and signs for one authenticated caller.
+// admit decides and signs for one authenticated caller. Beside an error it
+// returns on what that stands, for the record alone.
 func (d *Door) admit(ctx context.Context, principal Principal, request Request) (Admission, error) {
 	if _, _, err := d.present(principal, request); err != nil {
 		return Admission{}, err
@@ -222,23 +226,23 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	}
 	decision, err := d.decide(ctx, Situation{Principal: principal, Room: request.Room, ClientIP: request.ClientIP}, d.entitlement)
 	if err != nil {
-		return Admission{}, err
+		return decision.grounds(), err
 	}
 	if err := decision.allows(request); err != nil {
-		return Admission{}, err
+		return decision.grounds(), err
 	}
 	left, err := decision.sessionLeft(d.now())
 	if err != nil {
-		return Admission{}, err
+		return decision.grounds(), err
 	}
 	if decision, err = d.mark(ctx, principal, decision, Mint{Room: request.Room, Identity: identity, Principal: principal.Key()}, remembered); err != nil {
-		return Admission{}, err
+		return decision.grounds(), err
 	}
 	if decision.allows(request) != nil { // what was allowed is not any more
-		return Admission{}, &Error{Kind: Unavailable, Detail: "what you ask for beside the room cannot be granted now", RetryAfter: 5 * time.Second}
+		return decision.grounds(), &Error{Kind: Unavailable, Detail: "what you ask for beside the room cannot be granted now", RetryAfter: 5 * time.Second}
 	}
 	admission := Admission{Room: request.Room, Identity: identity, Name: name,
-		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied, Rule: decision.Rule,
+		Grants: decision.Grants, TTL: decision.TTL, PublishDenied: decision.PublishDenied, Rule: decision.Rule, Entitlement: decision.Entitlement,
 		Moderate: decision.Moderate, Invite: decision.Invite, MaxParticipants: decision.MaxParticipants, SessionLeft: left,
 		Agents: request.Agents, Metadata: request.Metadata, Attributes: request.Attributes}
 	if left > 0 {
@@ -246,10 +250,10 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	}
 	admission.Token, err = d.Signer.Sign(admission)
 	if err != nil {
-		return Admission{}, err
+		return decision.grounds(), err
 	}
 	if admission.Token.Empty() {
-		return Admission{}, &Error{Kind: Internal, Err: errNoToken}
+		return decision.grounds(), &Error{Kind: Internal, Err: errNoToken}
 	}
 	return admission, nil
 }

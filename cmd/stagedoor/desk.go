@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -52,7 +53,7 @@ type desk struct {
 
 // newAdmin builds the operators' API.
 func newAdmin(cfg *config.Config, d desk) *httpapi.Admin {
-	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Now: d.now, Find: d.find, Explain: d.explain, Live: d.live}
+	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Now: d.now, Find: d.find, Explain: d.explain, Forget: d.forget, Live: d.live}
 	if d.billing != nil {
 		m.Billing = func(ctx context.Context) (any, error) { return d.billing.Status(ctx) }
 		m.Sync = func(ctx context.Context, progress func(string, int)) (any, error) { return d.sync(ctx, progress) }
@@ -91,6 +92,24 @@ func (d desk) find(ctx context.Context, user, issuer string) (stagedoor.Principa
 		return stagedoor.PrincipalKey{Issuer: d.issuers.names[0], Subject: user}, nil
 	}
 	return stagedoor.PrincipalKey{}, stagedoor.Refuse(stagedoor.InvalidRequest, "nobody of that name was here yet, and there are several issuers: name the issuer too")
+}
+
+// mostRewritten is the largest database that is written anew while the door
+// runs, in bytes: joins are held up meanwhile. Measured: docs/adr/0010-forgetting.md.
+const mostRewritten = 16 << 20
+
+// forget deletes what is kept of somebody. Who came by their invitations is
+// let in no more, and put out.
+func (d desk) forget(ctx context.Context, e stagedoor.Erasure) (stagedoor.Erased, error) {
+	most := int64(mostRewritten)
+	if d.enforcer == nil { // no door runs
+		most = math.MaxInt64
+	}
+	erased, guests, err := d.store.Forget(ctx, e, mintsKept, most)
+	if len(guests) > 0 && d.enforcer != nil { // done even where the answer is an error
+		d.enforcer.Recheck(context.WithoutCancel(ctx), "invitation", guests)
+	}
+	return erased, err
 }
 
 // liveParticipant is one line of what /api/live shows.

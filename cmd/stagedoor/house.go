@@ -31,6 +31,9 @@ type house struct {
 	events   *livekit.WebhookVerifier
 	admin    *httpapi.Admin
 	rules    *rules
+	pinging  sync.Mutex
+	pinged   time.Time
+	pingErr  error
 	log      *slog.Logger
 	now      func() time.Time
 	// received is told when LiveKit made an event that has come; nil: nobody is.
@@ -257,10 +260,18 @@ func (h *house) run(ctx context.Context) {
 }
 
 // reachable says within a second whether the database can be read and written.
+// The answer counts for a second: everybody may ask, as often as they like.
 func (h *house) reachable(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	h.pinging.Lock()
+	defer h.pinging.Unlock()
+	if !h.pinged.IsZero() && time.Since(h.pinged) < time.Second {
+		return h.pingErr
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	return h.store.Ping(ctx)
+	h.pingErr = h.store.Ping(ctx)
+	h.pinged = time.Now()
+	return h.pingErr
 }
 
 // close closes the database.

@@ -6,6 +6,10 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
@@ -33,6 +37,10 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 	if err != nil {
 		return httpapi.Limits{}, err
 	}
+	strangers, err := newLimiter("log", config.Rate{Count: strangersLines, Per: time.Minute}, true)
+	if err != nil {
+		return httpapi.Limits{}, err
+	}
 	bursts := ratelimit.NewBursts(ratelimit.BurstLines, ratelimit.BurstQuiet, nil)
 	spend := func(l *ratelimit.Memory, key ratelimit.Key) httpapi.Quota {
 		d, err := l.Take(context.Background(), key, 1)
@@ -48,6 +56,7 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 		Caller: func(issuer, subject string, guest netip.Addr) httpapi.Quota {
 			return spend(user, ratelimit.Principal(issuer, limited(subject, guest)))
 		},
+		Stranger: linesOf(strangers),
 		Burst: func(limit, who string) httpapi.Burst {
 			if addr, err := netip.ParseAddr(who); err == nil {
 				who = limited("", addr)
@@ -56,6 +65,27 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 			return httpapi.Burst{Log: b.Begins, Unlogged: b.Refused - 1 + b.Untold, Shared: b.Shared}
 		},
 	}, nil
+}
+
+// Lines of the log that refusals of people who are not known may cause: of one
+// network in a minute, and of all together.
+const (
+	strangersLines = 60
+	linesASecond   = 5
+	linesAtOnce    = 300
+)
+
+// linesOf says of each refusal whether it is logged.
+func linesOf(each *ratelimit.Memory) func(netip.Addr) httpapi.Burst {
+	all := rate.NewLimiter(linesASecond, linesAtOnce)
+	var unlogged atomic.Int64
+	return func(addr netip.Addr) httpapi.Burst {
+		if d, err := each.Take(context.Background(), ratelimit.Address(addr), 1); err != nil || !d.Allowed || !all.Allow() {
+			unlogged.Add(1)
+			return httpapi.Burst{}
+		}
+		return httpapi.Burst{Log: true, Unlogged: int(unlogged.Swap(0))}
+	}
 }
 
 // newLimiter builds one limit; wide also bounds an IPv6 /48 as a whole.

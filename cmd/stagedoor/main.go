@@ -52,6 +52,8 @@ type cli struct {
 	Ban     banCmd     `cmd:"" help:"Put somebody out and keep them out."`
 	Unban   unbanCmd   `cmd:"" help:"Let somebody in again."`
 	Bans    bansCmd    `cmd:"" help:"List who is kept out."`
+	Audit   auditCmd   `cmd:"" help:"Show what was decided, about whom and why."`
+	Forget  forgetCmd  `cmd:"" help:"Delete what is kept of somebody."`
 	Sync    syncCmd    `cmd:"" help:"Compare everything with Stripe now."`
 	Policy  policyCmd  `cmd:"" help:"Try a policy file."`
 	Scan    scanCmd    `cmd:"" help:"Look for secrets in files, bundles and images."`

@@ -46,7 +46,12 @@ func (*serveCmd) Run(a *app) error {
 	if err != nil {
 		return failure{exitUsage, err}
 	}
-	h, err := newHouse(context.Background(), a, cfg, d, callers, rules, issuersOf(issuers), plansOf(cfg), a.out, log)
+	kept, err := openRecords(cfg, a.out, a.now, log)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
+	h, err := newHouse(context.Background(), a, cfg, d, callers, rules, issuersOf(issuers), plansOf(cfg), kept, log)
 	if err != nil {
 		return err
 	}
@@ -55,11 +60,7 @@ func (*serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := listen(cfg.ListenAddr)
-	if err != nil {
-		return err
-	}
-	operators, err := listenAdmin(cfg.AdminAddr)
+	listeners, operators, err := listenBoth(cfg)
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (*serveCmd) Run(a *app) error {
 	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
-	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, seen, own, *limits, log)), listeners, cfg.DrainDelay, log); err != nil {
+	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, seen, own, *limits, kept.ready, log)), listeners, cfg.DrainDelay, log); err != nil {
 		return err
 	}
 	log.Info("stagedoor has ended")
@@ -80,10 +81,12 @@ func (*serveCmd) Run(a *app) error {
 }
 
 // publicOptions are what the public listener serves with.
-func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, own certificates, limits httpapi.Limits, log *slog.Logger) httpapi.Options {
+func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, own certificates, limits httpapi.Limits, recorded func() error, log *slog.Logger) httpapi.Options {
 	options := httpapi.Options{
 		Door: h.door, LiveKitURL: cfg.ClientURL(), Now: a.now, Log: log,
-		Ready:       func(ctx context.Context) error { return errors.Join(seen.callers.Ready(), h.reachable(ctx)) },
+		Ready: func(ctx context.Context) error {
+			return errors.Join(seen.callers.Ready(), h.reachable(ctx), recorded())
+		},
 		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: h.rules.defaultRoom,
 		TLS: own.tls, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
@@ -94,6 +97,14 @@ func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, own ce
 		options.Admin = h.admin
 	}
 	return options
+}
+
+// listenBoth opens the public and the admin listener.
+func listenBoth(cfg *config.Config) (public, operators []*net.TCPListener, err error) {
+	if public, err = listen(cfg.ListenAddr); err == nil {
+		operators, err = listenAdmin(cfg.AdminAddr)
+	}
+	return public, operators, err
 }
 
 // listenAdmin opens the admin listener.

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -196,11 +197,20 @@ func (d *door) dial(t *testing.T, protocols ...string) net.Conn {
 }
 
 func (d *door) tryDial(protocols ...string) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	// From many addresses, as who has one has only its share of the door.
+	dialer := &net.Dialer{Timeout: 10 * time.Second, LocalAddr: strangersAddress()}
 	if d.roots == nil {
 		return dialer.Dial("tcp", d.address)
 	}
 	return tls.DialWithDialer(dialer, "tcp", d.address, &tls.Config{RootCAs: d.roots, NextProtos: protocols})
+}
+
+// strangersAddress is one of many on this machine; nil where it has but one.
+func strangersAddress() net.Addr {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+mathrand.IntN(200)))}
 }
 
 // certificate makes the door's own, of a root that only this test trusts.

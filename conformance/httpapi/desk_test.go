@@ -121,6 +121,9 @@ func operators(w world, bans *enforce.Bans, kept *shelf) *httpapi.Admin {
 			}
 			return keyOf(user), kept.failure()
 		},
+		Forget: func(_ context.Context, e stagedoor.Erasure) (stagedoor.Erased, error) {
+			return stagedoor.Erased{Issuer: e.Principal.Issuer, Subject: e.Principal.Subject, DryRun: e.DryRun, MintsUntil: now, MintsKept: 1}, kept.failure()
+		},
 		Explain: func(_ context.Context, user, _ string, room stagedoor.Room) (stagedoor.Explanation, error) {
 			return stagedoor.Explanation{User: user, Room: room, Steps: []stagedoor.Step{
 				{Name: "identity", Mark: stagedoor.Good, Text: user}, {Name: "link", Mark: stagedoor.Good, Text: "cus_1", Age: &age},
@@ -197,7 +200,7 @@ func TestAdminListener(t *testing.T) {
 }
 
 // wantCompared is how many calls both listeners got.
-const wantCompared = 93
+const wantCompared = 111
 
 // TestAdminListenerAlone is what the document says of the admin listener's own.
 func TestAdminListenerAlone(t *testing.T) {

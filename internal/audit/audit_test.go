@@ -47,6 +47,68 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// record is the line of one decision.
+func record(t *testing.T, r stagedoor.AuditRecord) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := New(&out, func() time.Time { return time.Unix(1795348800, 0) }, func(context.Context) string { return "req-1" }).Record(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestRecordSaysOnWhatTheDecisionStands(t *testing.T) {
+	now := time.Unix(1795348800, 0)
+	grounds := stagedoor.Entitlement{Features: []stagedoor.Feature{"publish", "hd"}, ConfirmedAt: now.Add(-90 * time.Second)}
+	line := record(t, stagedoor.AuditRecord{Admission: stagedoor.Admission{Rule: "team rooms", Entitlement: grounds, Moderate: true,
+		Grants: stagedoor.Grants{Subscribe: true, Publish: true, PublishData: true, Sources: []stagedoor.Source{"microphone"}}}})
+	for _, want := range []string{`"rule":"team rooms"`, `"features":["publish","hd"]`, `"factsAgeSeconds":90`, `"canPublishSources":["microphone"]`, `"canPublishData":true`, `"moderate":true`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("no %s in %s", want, line)
+		}
+	}
+	refused := record(t, stagedoor.AuditRecord{Admission: stagedoor.Admission{Rule: "team rooms", Entitlement: grounds}, Err: stagedoor.Refuse(stagedoor.RoomForbidden, "no")})
+	if !strings.Contains(refused, `"features":["publish","hd"],"factsAgeSeconds":90`) || strings.Contains(refused, "canPublishSources") {
+		t.Error(refused)
+	}
+	if line := record(t, stagedoor.AuditRecord{}); strings.Contains(line, "factsAge") {
+		t.Errorf("TestUnknownAgeIsNotZero: %s", line)
+	}
+}
+
+// Whatever a caller puts where, a line is written at once, with the token in
+// none of it.
+func TestNoRecordHoldsAToken(t *testing.T) {
+	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2VjcmV0LWNhbmFyeS1zaWduYXR1cmU"
+	for _, r := range []stagedoor.AuditRecord{
+		{Admission: stagedoor.Admission{Token: stagedoor.NewToken(token)}},
+		{Admission: stagedoor.Admission{Token: stagedoor.NewToken(token)}, Err: stagedoor.Refuse(stagedoor.Internal, token)},
+		{Action: "invite", Request: stagedoor.Request{Metadata: token, Attributes: map[string]string{"a": token}, Guest: token}, Err: errors.New(token)},
+		{Principal: stagedoor.Principal{Claims: stagedoor.Claims{"token": token}}, Request: stagedoor.Request{Agents: []stagedoor.Agent{{Name: "a", Metadata: token}}}},
+	} {
+		line := record(t, r)
+		for _, part := range strings.Split(token, ".") {
+			if strings.Contains(line, part) {
+				t.Errorf("%s", line)
+			}
+		}
+	}
+}
+
+func TestLongRecordIsWrittenAtOnce(t *testing.T) {
+	long := strings.Repeat("\u2028é\"", 2000)
+	features := make([]stagedoor.Feature, 500)
+	for i := range features {
+		features[i] = "a feature of many"
+	}
+	line := record(t, stagedoor.AuditRecord{Principal: stagedoor.Principal{Issuer: long, Subject: long}, Target: long, Request: stagedoor.Request{Room: "room"},
+		Admission: stagedoor.Admission{Identity: stagedoor.Identity(strings.Repeat("\x01", 5000)), Rule: strings.Repeat("<", 5000), Entitlement: stagedoor.Entitlement{Features: features}}})
+	var e Entry
+	if err := json.Unmarshal([]byte(line), &e); err != nil || len(line) > maxLine || !e.Cut || e.Room != "room" || !strings.HasSuffix(e.Subject, "…") {
+		t.Errorf("%v: %d bytes, %s", err, len(line), line)
+	}
+}
+
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("disk full") }

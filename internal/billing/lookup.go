@@ -208,6 +208,7 @@ func (v view) entitlement() stagedoor.Entitlement {
 		any, counts = any || c.result.Any, counts || c.result.Counts
 		unsure = unsure || c.expired || c.unread || c.result.Unknown
 		e.Until = earliest(e.Until, c.result.Until)
+		e.ConfirmedAt = earliest(e.ConfirmedAt, c.confirmedAt)
 		for _, f := range c.result.Features {
 			if !slices.Contains(e.Features, f) {
 				e.Features = append(e.Features, f)

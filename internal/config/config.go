@@ -162,6 +162,12 @@ type Config struct {
 	AdminOnPublic bool `env:"ADMIN_ON_PUBLIC" default:"false"`
 	// Where the operator's commands find a running door: `http://127.0.0.1:9464`, or `https://door.example.com/admin` with ADMIN_ON_PUBLIC. Unset, they look at ADMIN_ADDR, and open the database themselves when nobody answers there.
 	AdminURL *url.URL `env:"ADMIN_URL" schemes:"http,https"`
+	// Where audit records go, one JSON line a decision: `stdout`, or a file, which only grows and is readable by its owner alone ([operations.md](operations.md#the-audit-log)).
+	AuditLog string `env:"AUDIT_LOG" default:"stdout"`
+	// After how many bytes another file is begun, such as `100MB`; the one before is kept under its time. `0`: never, for those who rotate it otherwise.
+	AuditMaxSize Bytes `env:"AUDIT_MAX_SIZE" default:"100MB"`
+	// How many files are kept that were begun anew; older ones are removed. `0` keeps all.
+	AuditKeep int `env:"AUDIT_KEEP" default:"10" min:"0" max:"100000"`
 	// Least level that is logged: debug, info, warn or error.
 	LogLevel slog.Level `env:"LOG_LEVEL" default:"info"`
 	// Form of the log: `json` or `text`.
@@ -211,3 +217,6 @@ type Rate struct {
 	// Per is a second, a minute or an hour.
 	Per time.Duration
 }
+
+// Bytes is a size.
+type Bytes int64

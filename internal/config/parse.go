@@ -59,6 +59,8 @@ func parse(f reflect.StructField, raw string, into reflect.Value) *Problem {
 		return parseDuration(f.Tag, raw, field)
 	case *Rate:
 		return parseRate(raw, field)
+	case *Bytes:
+		return parseBytes(raw, field)
 	case *slog.Level:
 		return parseLevel(raw, field)
 	}
@@ -256,6 +258,23 @@ func parseRate(raw string, into *Rate) *Problem {
 		*into = Rate{n, time.Hour}
 	default:
 		return wrong
+	}
+	return nil
+}
+
+// leastFile is the least size after which another file is begun: below it a
+// busy door would do little else.
+const leastFile = 1 << 20
+
+func parseBytes(raw string, into *Bytes) *Problem {
+	digits := strings.TrimRight(raw, "KMGTB")
+	unit, known := map[string]int64{"": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[raw[len(digits):]]
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil || !known || strings.Trim(digits, "0123456789") != "" {
+		return &Problem{What: "is not a size", Remedy: "write 100MB or 1GB"}
+	}
+	if *into = Bytes(n * unit); *into != 0 && *into < leastFile {
+		return &Problem{What: "is so small that files would be begun all the time", Remedy: "write 2MB or more, or 0 for one file without end"}
 	}
 	return nil
 }

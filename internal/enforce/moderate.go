@@ -57,7 +57,7 @@ func (m Moderator) Remove(ctx context.Context, room stagedoor.Room, identity sta
 	}
 	// The ban comes first: who is put out before it could be back before it.
 	_, err = m.Ban(ctx, stagedoor.Ban{Principal: mint.Principal, Room: room, Until: until,
-		Reason: "removed by the moderator " + stagedoor.Printable(by.Subject) + " of " + stagedoor.Printable(by.Issuer)})
+		Reason: stagedoor.RemovedBy(by)})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,9 @@ type Admin struct {
 	Find func(ctx context.Context, user, issuer string) (stagedoor.PrincipalKey, error)
 	// Explain says why somebody may or may not come in or publish.
 	Explain func(ctx context.Context, user, issuer string, room stagedoor.Room) (stagedoor.Explanation, error)
+	// Forget deletes what is kept of somebody; nil makes the address not found.
+	// Errors: InvalidRequest.
+	Forget func(ctx context.Context, e stagedoor.Erasure) (stagedoor.Erased, error)
 	// Live and Billing return what is going on; nil makes the address not found.
 	Live, Billing func(ctx context.Context) (any, error)
 	// Metrics answers Prometheus at /metrics, on the admin listener alone; nil
@@ -60,7 +63,7 @@ func NewAdmin(o Options) *API {
 	if o.Admin.Token.Empty() {
 		handler = loopbackOnly(handler)
 	}
-	return &API{Handler: a.observe(handler), draining: &a.draining}
+	return &API{Handler: a.observe(handler), draining: &a.draining, believes: a.trusts}
 }
 
 // routes names every route of the operators'; metrics may be nil.
@@ -77,6 +80,9 @@ func (m *Admin) routes(metrics http.Handler) http.Handler {
 	}
 	if m.Billing != nil {
 		mux.Handle("/api/billing", only(report(m.Billing), http.MethodGet))
+	}
+	if m.Forget != nil {
+		mux.Handle("/api/forget", only(m.forget, http.MethodPost))
 	}
 	mux.Handle("/api/sync", only(m.sync, http.MethodPost))
 	mux.HandleFunc("/", notFound)
@@ -132,6 +138,9 @@ func (m *Admin) index(w http.ResponseWriter, _ *http.Request) {
 		"GET    /api/bans                       who is kept out\n" +
 		"POST   /api/bans                       keep somebody out: {\"user\": \"…\", \"room\": \"…\", \"for\": \"24h\", \"reason\": \"…\"}\n" +
 		"DELETE /api/bans/{id}, /api/bans?user=U[&room=R]   let them in again\n")
+	if m.Forget != nil {
+		text.WriteString("POST   /api/forget                     delete what is kept of somebody: {\"user\": \"…\", \"dryRun\": true}\n")
+	}
 	if m.Live != nil {
 		text.WriteString("GET    /api/live                       who is in which room\n")
 	}

@@ -24,7 +24,10 @@ func (a *api) credential(r *http.Request) (stagedoor.Credential, error) {
 	if a.AuthCookie == "" || len(r.Header.Values("Authorization")) > 0 {
 		return bearer(r)
 	}
-	if a.guard.Check(r) != nil {
+	// Reading is guarded as changing is: it counts, and its cookie's owner pays.
+	asked := *r
+	asked.Method = http.MethodPost
+	if a.guard.Check(&asked) != nil {
 		return stagedoor.Credential{}, stagedoor.Refuse(stagedoor.OriginNotAllowed, "a page of another origin cannot use the caller's cookie")
 	}
 	tokens := cookies(r.Header, a.AuthCookie)

@@ -2,7 +2,7 @@ package httpapi
 
 import (
 	"net/http"
-	"strings"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,13 +14,51 @@ import (
 // and with them those that wait for somebody outside.
 type crowd struct {
 	working, all chan struct{}
-	begun        time.Time
+	// of counts the requests of each network, so that none has more than a share.
+	mu    sync.Mutex
+	of    map[netip.Prefix]int
+	begun time.Time
 	// empty is how long after begun somebody last found a place without waiting.
 	empty atomic.Int64
 }
 
 func newCrowd(working, waiting int) *crowd {
-	return &crowd{working: make(chan struct{}, working), all: make(chan struct{}, working+waiting), begun: time.Now()}
+	return &crowd{working: make(chan struct{}, working), all: make(chan struct{}, working+waiting), of: map[netip.Prefix]int{}, begun: time.Now()}
+}
+
+// share is the part of all places that one network may have: who makes the
+// door wait keeps at most so much of it.
+const share = 8
+
+// network is whose share an address counts in: an IPv4 address, or an IPv6
+// site, which has as many addresses as it likes. Those that are not known are one.
+func network(addr netip.Addr) netip.Prefix {
+	bits := 32
+	if addr = addr.Unmap().WithZone(""); addr.Is6() {
+		bits = 48
+	}
+	p, _ := addr.Prefix(bits)
+	return p
+}
+
+// admit counts a request of a network, and reports whether it has its share.
+func (c *crowd) admit(n netip.Prefix) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[n] >= max(1, cap(c.all)/share) {
+		return false
+	}
+	c.of[n]++
+	return true
+}
+
+// dismiss undoes admit.
+func (c *crowd) dismiss(n netip.Prefix) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[n]--; c.of[n] <= 0 {
+		delete(c.of, n)
+	}
 }
 
 // How long a request waits to be worked on: burstPatience where the queue was
@@ -42,27 +80,41 @@ func (c *crowd) patience() time.Duration {
 	return overloadPatience
 }
 
-// enter takes a place, and reports whether there was one.
-func (c *crowd) enter() (*place, bool) {
-	select {
-	case c.all <- struct{}{}:
-	default:
+// enter takes a place for a request of an address, and reports whether there was one.
+func (c *crowd) enter(addr netip.Addr) (*place, bool) {
+	from := network(addr)
+	if !c.admit(from) {
 		return nil, false
 	}
 	select {
+	case c.all <- struct{}{}:
+	default:
+		c.dismiss(from)
+		return nil, false
+	}
+	if !c.begin() {
+		<-c.all
+		c.dismiss(from)
+		return nil, false
+	}
+	return &place{crowd: c, from: from, held: true}, true
+}
+
+// begin waits until a request can be worked on, for as long as it may.
+func (c *crowd) begin() bool {
+	select {
 	case c.working <- struct{}{}:
 		c.empty.Store(int64(time.Since(c.begun)))
-		return &place{crowd: c, held: true}, true
+		return true
 	default:
 	}
 	timer := time.NewTimer(c.patience())
 	defer timer.Stop()
 	select {
 	case c.working <- struct{}{}:
-		return &place{crowd: c, held: true}, true
+		return true
 	case <-timer.C:
-		<-c.all
-		return nil, false
+		return false
 	}
 }
 
@@ -70,6 +122,7 @@ func (c *crowd) enter() (*place, bool) {
 // outlive it.
 type place struct {
 	crowd *crowd
+	from  netip.Prefix
 	mu    sync.Mutex
 	held  bool
 	left  bool
@@ -84,7 +137,7 @@ func (p *place) give() (take func()) {
 	}
 	p.held = false
 	<-p.crowd.working
-	return p.take
+	return sync.OnceFunc(p.take)
 }
 
 func (p *place) take() {
@@ -98,33 +151,37 @@ func (p *place) take() {
 	p.held = true
 }
 
-// leave gives the place up for good.
+// leave gives the place up for good. It may be called again.
 func (p *place) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.left {
+		return
+	}
 	if p.held {
 		<-p.crowd.working
 	}
 	p.held, p.left = false, true
 	<-p.crowd.all
+	p.crowd.dismiss(p.from)
 }
 
-// answering gives the place up as the answer begins: the work is done, and how
+// answering leaves the place as the answer begins: the work is done, and how
 // fast the client takes it is the client's affair.
 type answering struct {
 	http.ResponseWriter
 	place *place
 }
 
-// WriteHeader gives the place up and sends the status.
+// WriteHeader leaves the place and sends the status.
 func (w *answering) WriteHeader(status int) {
-	w.place.give()
+	w.place.leave()
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write gives the place up and sends.
+// Write leaves the place and sends.
 func (w *answering) Write(p []byte) (int, error) {
-	w.place.give()
+	w.place.leave()
 	return w.ResponseWriter.Write(p)
 }
 
@@ -145,10 +202,10 @@ func (a *api) limitInFlight(next http.Handler) http.Handler {
 			return
 		}
 		where := callers
-		if isWebhook(r.URL.Path) {
+		if a.isWebhook(r) {
 			where = events
 		}
-		p, ok := where.enter()
+		p, ok := where.enter(recordOf(r.Context()).address())
 		if !ok {
 			recordOf(r.Context()).limit = "in flight"
 			refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the door is busy; try again", RetryAfter: time.Second})
@@ -159,5 +216,13 @@ func (a *api) limitInFlight(next http.Handler) http.Handler {
 	})
 }
 
-// isWebhook reports whether the path is one of other programs' events.
-func isWebhook(path string) bool { return strings.HasPrefix(path, "/webhooks/") }
+// isWebhook tells other programs' events, where they are taken.
+func (a *api) isWebhook(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/webhooks/stripe":
+		return a.StripeEvent != nil && r.Method == http.MethodPost
+	case "/webhooks/livekit":
+		return a.LiveKitEvent != nil && r.Method == http.MethodPost
+	}
+	return false
+}

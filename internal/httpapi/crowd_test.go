@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func (s slow) Authenticate(ctx context.Context, c stagedoor.Credential) (stagedo
 func TestOverloadIsRefusedBeforeAnyWork(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := newHarness(func(o *Options) {
-		o.Limits.InFlight = 2
+		o.Limits.InFlight, o.Limits.Waiting = 2, 30
 		inner := o.Door.Authenticator
 		o.Door.Authenticator = slow{inner, entered, leave}
 	})
@@ -58,7 +59,7 @@ func TestOverloadIsRefusedBeforeAnyWork(t *testing.T) {
 
 // Many at the same moment are served, one after the other.
 func TestBurstIsNoOverload(t *testing.T) {
-	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 100 })
+	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 500 })
 	var group sync.WaitGroup
 	for range 50 {
 		group.Go(func() {
@@ -72,8 +73,8 @@ func TestBurstIsNoOverload(t *testing.T) {
 
 // Where the queue has not been empty for a while, nobody waits long in it.
 func TestStandingQueueIsCutShort(t *testing.T) {
-	c := newCrowd(1, 10)
-	held, _ := c.enter()
+	c := newCrowd(1, 31)
+	held, _ := c.enter(netip.Addr{})
 	if p := c.patience(); p != burstPatience {
 		t.Errorf("at once: %v", p)
 	}
@@ -81,11 +82,11 @@ func TestStandingQueueIsCutShort(t *testing.T) {
 	if p := c.patience(); p != overloadPatience {
 		t.Errorf("later: %v", p)
 	}
-	if _, ok := c.enter(); ok {
+	if _, ok := c.enter(netip.Addr{}); ok {
 		t.Error("there is no place")
 	}
 	held.leave()
-	next, ok := c.enter()
+	next, ok := c.enter(netip.Addr{})
 	if !ok || c.patience() != burstPatience {
 		t.Errorf("when it has been empty: %v %v", ok, c.patience())
 	}
@@ -114,7 +115,7 @@ func TestWaitingKeepsNobodyOut(t *testing.T) {
 	var door *stagedoor.Door
 	var quick stagedoor.Authenticator
 	h := newHarness(func(o *Options) {
-		o.Limits.InFlight, o.Limits.Waiting = 1, 3
+		o.Limits.InFlight, o.Limits.Waiting = 1, 31 // four for each address
 		o.StripeEvent = takesEvents
 		door, quick = o.Door, o.Door.Authenticator
 		o.Door.Authenticator = outside{quick, entered, leave}
@@ -140,6 +141,10 @@ func TestWaitingKeepsNobodyOut(t *testing.T) {
 	})
 	<-entered
 	mustRefuse(t, h.do(t, request{}), 503, "unavailable")
+	door.Authenticator = quick
+	if resp := h.do(t, request{remote: "198.51.100.7:1"}); resp.StatusCode != 200 {
+		t.Errorf("another address: %s", resp.Status)
+	}
 	if resp := h.do(t, request{path: "/webhooks/stripe", header: map[string]string{"Stripe-Signature": "x"}}); resp.StatusCode != 200 {
 		t.Errorf("a webhook waits for no caller: %s", resp.Status)
 	}
@@ -150,7 +155,7 @@ func TestWaitingKeepsNobodyOut(t *testing.T) {
 // A body that does not come is a wait, for a caller's request and a webhook's.
 func TestSlowBodyKeepsNobodyOut(t *testing.T) {
 	h := newHarness(func(o *Options) {
-		o.Limits.InFlight, o.Limits.Waiting = 1, 1
+		o.Limits.InFlight, o.Limits.Waiting = 1, 31
 		o.StripeEvent = takesEvents
 	})
 	for _, path := range []string{"/api/join", "/webhooks/stripe"} {
@@ -193,30 +198,49 @@ func (s stuck) Write(p []byte) (int, error) {
 }
 
 func TestAnswersThatAreNotTakenKeepNobodyOut(t *testing.T) {
-	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 3 })
+	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 31 })
 	entered, leave := make(chan struct{}), make(chan struct{})
 	var group sync.WaitGroup
-	for range 3 {
+	for range 40 { // more than there are places
 		group.Go(func() {
 			h.api.ServeHTTP(stuck{httptest.NewRecorder(), entered, leave}, httptest.NewRequest(http.MethodGet, "/livekit-join.js", nil))
 		})
 		<-entered
 	}
 	if resp := h.do(t, request{}); resp.StatusCode != 200 {
-		t.Errorf("three do not take their answers: %s", resp.Status)
+		t.Errorf("forty do not take their answers: %s", resp.Status)
 	}
 	close(leave)
 	group.Wait()
 }
 
+func TestOneNetworkHasItsShareAlone(t *testing.T) {
+	c := newCrowd(16, 16)
+	for address, same := range map[string]string{
+		"192.0.2.1": "::ffff:192.0.2.1", "2001:db8:1:2::1": "2001:db8:1:ffff::9", "fe80::1%eth0": "fe80::2%eth1",
+	} {
+		for range 4 {
+			if _, ok := c.enter(netip.MustParseAddr(address)); !ok {
+				t.Fatalf("%s: no place", address)
+			}
+		}
+		if _, ok := c.enter(netip.MustParseAddr(same)); ok {
+			t.Errorf("%s and %s are one network", address, same)
+		}
+	}
+	if _, ok := c.enter(netip.MustParseAddr("192.0.2.2")); !ok {
+		t.Error("another address has a share of its own")
+	}
+}
+
 // All places are there in the end, whatever was given, taken and left when.
 func TestPlacesAreNeverLost(t *testing.T) {
-	c := newCrowd(4, 12)
+	c := newCrowd(4, 124)
 	var group sync.WaitGroup
 	for range 200 {
 		group.Go(func() {
 			for range 50 {
-				p, ok := c.enter()
+				p, ok := c.enter(netip.Addr{})
 				if !ok {
 					time.Sleep(10 * time.Microsecond)
 					continue
@@ -231,13 +255,13 @@ func TestPlacesAreNeverLost(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if len(c.working) != 0 || len(c.all) != 0 {
-		t.Errorf("%d worked on and %d in all at the end", len(c.working), len(c.all))
+	if len(c.working) != 0 || len(c.all) != 0 || len(c.of) != 0 {
+		t.Errorf("%d worked on, %d in all, %v at the end", len(c.working), len(c.all), c.of)
 	}
-	p, _ := c.enter()
+	p, _ := c.enter(netip.Addr{})
 	take := p.give()
 	for range 4 {
-		if _, ok := c.enter(); !ok {
+		if _, ok := c.enter(netip.Addr{}); !ok {
 			t.Fatal("its place is free")
 		}
 	}

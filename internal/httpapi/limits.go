@@ -47,8 +47,10 @@ type Limits struct {
 	// Caller counts a request of an authenticated caller; of guests, who share
 	// one credential, with the address they come from.
 	Caller func(issuer, subject string, guest netip.Addr) Quota
-	// Burst says whether a refusal is to be logged; nil logs every one.
-	Burst func(limit, who string) Burst
+	// Burst says whether a refusal by a limit is to be logged, Stranger the same
+	// of any other refusal of who is not known; nil logs every one.
+	Burst    func(limit, who string) Burst
+	Stranger func(netip.Addr) Burst
 }
 
 // Allow counts one request of an authenticated caller, and shows in the
@@ -97,7 +99,7 @@ func (a *api) limitAddress(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isProbe(r) && !isWebhook(r.URL.Path) {
+		if !isProbe(r) && !a.isWebhook(r) {
 			rec := recordOf(r.Context())
 			if q := a.Limits.Address(rec.address()); !q.Allowed {
 				refuse(w, r, rec.spend(q, rec.client))
@@ -112,8 +114,9 @@ func (a *api) limitAddress(next http.Handler) http.Handler {
 // counted; whoever has spent these is told to wait, and nobody else.
 func (a *api) refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
 	kind := stagedoor.KindOf(err)
-	if statuses[kind] == http.StatusUnauthorized && a.Limits.Failure != nil {
-		rec := recordOf(r.Context())
+	rec := recordOf(r.Context())
+	nobody := statuses[kind] == http.StatusUnauthorized || kind == stagedoor.IdentityNotAllowed && rec.subject == ""
+	if nobody && a.Limits.Failure != nil {
 		if spent := rec.spend(a.Limits.Failure(rec.address()), rec.client); spent != nil {
 			err = spent
 		}

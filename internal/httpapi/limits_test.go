@@ -191,3 +191,41 @@ func TestOneLogLinePerBurst(t *testing.T) {
 		t.Errorf("%v", bursts)
 	}
 }
+
+// Events that nothing proves count as what they are: some stranger's requests.
+func TestUnprovedEventsAreLimitedByTheirAddress(t *testing.T) {
+	left := &budget{name: "address", most: 2}
+	h := newHarness(func(o *Options) {
+		o.Limits = Limits{Address: left.of}
+		o.StripeEvent = func(_ context.Context, _ []byte, proof string) error {
+			if proof == "genuine" {
+				return nil
+			}
+			return stagedoor.Refuse(stagedoor.InvalidSignature, "no")
+		}
+	})
+	send := func(proof string) *http.Response {
+		return h.do(t, request{path: "/webhooks/stripe", header: map[string]string{"Stripe-Signature": proof}})
+	}
+	for range 2 {
+		mustRefuse(t, send("forged"), 400, "invalid_signature")
+	}
+	mustRefuse(t, send("forged"), 429, "rate_limited")
+	for range 3 {
+		if resp := send("genuine"); resp.StatusCode != 200 {
+			t.Errorf("a genuine one from that address: %s", resp.Status)
+		}
+	}
+	mustRefuse(t, h.do(t, request{path: "/webhooks/none"}), 429, "rate_limited")
+}
+
+// A genuine token without an identity is nobody's, and no limit but this counts it.
+func TestTokensWithoutAnIdentityCountAsFailures(t *testing.T) {
+	h, all := limitedHarness(100, 1, 100)
+	h.err = stagedoor.Refuse(stagedoor.IdentityNotAllowed, "no identity")
+	mustRefuse(t, h.do(t, request{}), 403, "identity_not_allowed")
+	mustRefuse(t, h.do(t, request{}), 429, "rate_limited")
+	if len(all["user"].used) != 0 {
+		t.Error(all["user"].used)
+	}
+}

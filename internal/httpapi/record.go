@@ -160,17 +160,15 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	switch {
 	case rec.status >= http.StatusInternalServerError && rec.kind == stagedoor.Internal:
 		level = slog.LevelError
-	case rec.status < http.StatusBadRequest && isProbe(r):
+	case rec.status < http.StatusBadRequest && (isProbe(r) || r.Method == http.MethodOptions):
 		level = slog.LevelDebug
 	}
-	var burst Burst
-	if rec.limit != "" && a.Limits.Burst != nil {
-		if burst = a.Limits.Burst(rec.limit, rec.limited); !burst.Log {
-			return
-		}
+	burst := a.worthALine(rec)
+	if !burst.Log {
+		return
 	}
 	attrs := []slog.Attr{
-		slog.String("requestId", rec.id), slog.String("method", clip(r.Method)), slog.String("path", clip(briefPath(r.URL.Path))),
+		slog.String("requestId", rec.id), slog.String("method", plainMethod(r.Method)), slog.String("path", clip(briefPath(r.URL.Path))),
 		slog.Int("status", rec.status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("client", rec.client),
 	}
 	add := func(name, value string) {
@@ -206,19 +204,48 @@ func (a *api) logRequest(r *http.Request, rec *record, took time.Duration) {
 	a.Log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
+// worthALine says whether a request is logged: strangers, whom nothing else
+// bounds, must not fill the disk.
+func (a *api) worthALine(rec *record) Burst {
+	refused := rec.status >= http.StatusBadRequest && rec.status < http.StatusInternalServerError
+	switch {
+	case rec.limit != "" && a.Limits.Burst != nil:
+		return a.Limits.Burst(rec.limit, rec.limited)
+	case refused && rec.subject == "" && a.Limits.Stranger != nil:
+		return a.Limits.Stranger(rec.address())
+	}
+	return Burst{Log: true}
+}
+
 // longSegment is longer than any part of a path that the door knows, and no
 // longer than a secret may be: somebody may have pasted one into the address.
 const longSegment = 32
 
-// briefPath is a path without what may be a secret in it.
+// longPath is longer than any path that the door knows.
+const longPath = 80
+
+// briefPath is a path without what may be a secret in it, which may have
+// slashes of its own.
 func briefPath(path string) string {
 	parts := strings.Split(path, "/")
+	if len(path) > longPath {
+		parts = append(parts[:min(len(parts), 3)], "…")
+	}
 	for i, part := range parts {
 		if len(part) >= longSegment {
 			parts[i] = "…"
 		}
 	}
 	return strings.Join(parts, "/")
+}
+
+// plainMethod is a method that there is; another may be anything.
+func plainMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace:
+		return method
+	}
+	return "another"
 }
 
 // browserOrigin is how browsers write an origin: everything in lower case.

@@ -72,6 +72,8 @@ type API struct {
 	http.Handler
 	draining *atomic.Bool
 	tls      *tls.Config
+	// believes reports whether an address is a trusted proxy's.
+	believes func(netip.Addr) bool
 }
 
 // Drain makes /readyz say 503 and asks clients to use other connections.
@@ -92,7 +94,7 @@ func New(o Options) *API {
 		handler = loopbackOnly(handler)
 	}
 	handler = a.crossOrigin(a.requireHTTPS(a.limitInFlight(a.limitAddress(handler))))
-	return &API{Handler: a.observe(handler), draining: &a.draining, tls: o.TLS}
+	return &API{Handler: a.observe(handler), draining: &a.draining, tls: o.TLS, believes: a.trusts}
 }
 
 // routes names every route.
@@ -106,10 +108,10 @@ func (a *api) routes() http.Handler {
 	mux.Handle("/api/invites", only(a.invites, http.MethodGet, http.MethodHead, http.MethodPost))
 	mux.Handle("/api/invites/{id}", only(a.revokeInvite, http.MethodDelete))
 	if a.StripeEvent != nil {
-		mux.Handle("/webhooks/stripe", post(webhook(a.StripeEvent, "Stripe-Signature")))
+		mux.Handle("/webhooks/stripe", post(a.webhook(a.StripeEvent, "Stripe-Signature")))
 	}
 	if a.LiveKitEvent != nil {
-		mux.Handle("/webhooks/livekit", post(webhook(a.LiveKitEvent, "Authorization")))
+		mux.Handle("/webhooks/livekit", post(a.webhook(a.LiveKitEvent, "Authorization")))
 	}
 	if a.Admin != nil && !a.Admin.Token.Empty() {
 		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes(nil)))
@@ -147,7 +149,7 @@ func oneSpelling(mux *http.ServeMux) http.Handler {
 
 // isProbe tells what platforms ask, which no limit and no need of HTTPS refuses.
 func isProbe(r *http.Request) bool {
-	return r.URL.RawPath == "" && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
+	return r.URL.RawPath == "" && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz") && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
 // only refuses other methods and says which there are.

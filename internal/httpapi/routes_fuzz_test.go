@@ -79,6 +79,7 @@ func newFuzzHouse(door uint8) *fuzzHouse {
 	}
 	admin.Live = func(context.Context) (any, error) { return map[string]int{"rooms": 1}, nil }
 	admin.Billing = admin.Live
+	admin.Forget = func(context.Context, stagedoor.Erasure) (stagedoor.Erased, error) { return stagedoor.Erased{}, nil }
 	admin.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		_, _ = w.Write([]byte("up 1\n"))

@@ -74,6 +74,7 @@ func routeSeeds() []routeSeed {
 		seed("admin /api/bans", operatorDoor, post, "/api/bans", "", `{"user":"ann","until":"2026-12-31T18:00:00+01:00"}`, 201),
 		seed("admin /api/bans", operatorDoor, remove, "/api/bans?user=ann&room=red", "", ``, 200),
 		seed("admin /api/bans/{id}", operatorDoor, remove, "/api/bans/ban_1", "", ``, 200),
+		seed("admin /api/forget", operatorDoor, post, "/api/forget", "", `{"user":"ann","dryRun":true}`, 200),
 		seed("admin /api/explain", operatorDoor, get, "/api/explain?user=ann&room=red", "", ``, 200),
 		seed("admin /api/live", operatorDoor, get, "/api/live", "", ``, 200),
 		seed("admin /api/billing", operatorDoor, get, "/api/billing", "", ``, 200),

@@ -3,10 +3,11 @@ package httpapi
 import (
 	"context"
 	"errors"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,17 @@ const (
 	goneWithin = 12 * time.Second
 )
 
+// unquoted logs what net/http says up to what it quotes: bytes of strangers, or
+// of a caller who took one port for another.
+type unquoted struct{ log *slog.Logger }
+
+// Write logs one message.
+func (u unquoted) Write(p []byte) (int, error) {
+	text, _, _ := strings.Cut(string(p), `"`)
+	u.log.Debug(strings.TrimSpace(text))
+	return len(p), nil
+}
+
 // Serve answers on the listeners until ctx ends; then it says not ready but
 // goes on for drainDelay, lets running requests finish, and returns within
 // 12 s. Errors: a listener that failed, or requests that did not finish.
@@ -39,10 +51,10 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 		// OPTIONS * is answered like everything else.
 		DisableGeneralOptionsHandler: true,
 		// What net/http says here is mostly caused by strangers.
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: stdlog.New(unquoted{log}, "", 0),
 	}
 	failed := make(chan error, len(listeners))
-	busy := &census{conns: make(map[net.Conn]bool)}
+	busy := newCensus(api.believes)
 	server.ConnState = busy.count
 	var open []*lastCall
 	for _, listener := range listeners {
@@ -81,36 +93,4 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 		return errors.New("some requests did not finish in time")
 	}
 	return nil
-}
-
-// census knows the connections on which a request may be under way. While
-// it shuts down, net/http drops a request that it has read but not begun, so
-// shutting down has to wait for these.
-type census struct {
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-}
-
-// count is the server's ConnState hook.
-func (c *census) count(conn net.Conn, state http.ConnState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if state == http.StateNew || state == http.StateActive {
-		c.conns[conn] = true
-		return
-	}
-	delete(c.conns, conn)
-}
-
-// wait returns when no connection is left or ctx ends.
-func (c *census) wait(ctx context.Context) {
-	for ctx.Err() == nil {
-		c.mu.Lock()
-		left := len(c.conns)
-		c.mu.Unlock()
-		if left == 0 {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }

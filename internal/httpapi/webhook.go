@@ -23,12 +23,12 @@ const (
 
 // webhook serves one address for another program's events. The body is handed
 // on byte for byte: what proves it was computed over just these.
-func webhook(take func(ctx context.Context, body []byte, proof string) error, header string) http.HandlerFunc {
+func (a *api) webhook(take func(ctx context.Context, body []byte, proof string) error, header string) http.HandlerFunc {
 	large := make(chan struct{}, maxLargeEvents)
 	return func(w http.ResponseWriter, r *http.Request) {
 		proofs := r.Header.Values(header)
 		if len(proofs) != 1 {
-			refuse(w, r, stagedoor.Refuse(stagedoor.InvalidSignature, "send one "+header+" header"))
+			a.refuseEvent(w, r, stagedoor.Refuse(stagedoor.InvalidSignature, "send one "+header+" header"))
 			return
 		}
 		body, err := eventBody(w, r, large)
@@ -36,11 +36,23 @@ func webhook(take func(ctx context.Context, body []byte, proof string) error, he
 			err = take(r.Context(), body, proofs[0])
 		}
 		if err != nil {
-			refuse(w, r, err)
+			a.refuseEvent(w, r, err)
 			return
 		}
 		writeJSON(w, http.StatusOK, map[string]bool{"received": true})
 	}
+}
+
+// refuseEvent answers an event that is not taken. One that nothing proves is
+// some stranger's, and counts in the limit of the address it comes from.
+func (a *api) refuseEvent(w http.ResponseWriter, r *http.Request, err error) {
+	if stagedoor.KindOf(err) == stagedoor.InvalidSignature && a.Limits.Address != nil {
+		rec := recordOf(r.Context())
+		if q := a.Limits.Address(rec.address()); !q.Allowed {
+			err = rec.spend(q, rec.client)
+		}
+	}
+	refuse(w, r, err)
 }
 
 // eventBody reads a webhook's body; large has a place for each large one that

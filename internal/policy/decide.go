@@ -21,7 +21,8 @@ const refused = "the policy does not let you into this room"
 // pattern fits the room decides alone. No such rule, a join condition that
 // does not hold or cannot be evaluated, and a principal that is nobody are
 // refused; any other condition that cannot be evaluated grants nothing. It is
-// pure. Errors: RoomForbidden. The decision's lists are the file's own and not
+// pure. Errors: RoomForbidden, beside which the decision has no more than the
+// rule's name. The decision's lists are the file's own and not
 // to be changed.
 //
 // Without a ClientIP it is about somebody who is in the room already: what
@@ -32,7 +33,7 @@ const refused = "the policy does not let you into this room"
 func (f *File) Decide(s stagedoor.Situation) (stagedoor.Decision, error) {
 	d, err := f.decide(&s, nil)
 	if err != nil {
-		return stagedoor.Decision{}, forbid(err)
+		return d, forbid(err)
 	}
 	return d, nil
 }
@@ -47,9 +48,9 @@ func (f *File) decide(s *stagedoor.Situation, seen func(c *compiled, holds bool,
 	defer facts.close()
 	facts.seen = seen
 	if holds, err := rule.join.holds(facts); err != nil {
-		return stagedoor.Decision{}, fmt.Errorf("rule %q: join: %w", rule.name, err)
+		return stagedoor.Decision{Rule: rule.name}, fmt.Errorf("rule %q: join: %w", rule.name, err)
 	} else if !holds {
-		return stagedoor.Decision{}, fmt.Errorf("rule %q: %w", rule.name, errJoin)
+		return stagedoor.Decision{Rule: rule.name}, fmt.Errorf("rule %q: %w", rule.name, errJoin)
 	}
 	return rule.grant(facts), nil
 }

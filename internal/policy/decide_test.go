@@ -260,3 +260,17 @@ func TestAddressIsSupposedOfItselfAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalNamesItsRule: the record says by which rule, and grants nothing.
+func TestRefusalNamesItsRule(t *testing.T) {
+	f, err := Parse("p.yaml", []byte("rooms:\n  - name: nobody\n    room: \"red\"\n    join: \"false\"\n"), Limits{PublishFeature: "publish", TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room, rule := range map[stagedoor.Room]string{"red": "nobody", "blue": ""} {
+		d, err := f.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "i", Subject: "ann"}, Room: room})
+		if err == nil || !reflect.DeepEqual(d, stagedoor.Decision{Rule: rule}) {
+			t.Errorf("%s: %+v %v", room, d, err)
+		}
+	}
+}

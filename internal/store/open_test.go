@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -190,4 +191,28 @@ func TestWaitingForTheTurnKeepsToItsContext(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// Whoever asks whether the door is ready, and hangs up, must not leave the one
+// connection that writes inside a transaction.
+func TestHangingUpWhilePingedLeavesNoTransaction(t *testing.T) {
+	f := newFixture(t)
+	for i := range 3000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range i % 50 {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+		_ = f.Ping(ctx)
+		<-done
+		if i%100 == 0 {
+			f.must(f.Ping(t.Context()))
+		}
+	}
+	f.must(f.Ping(t.Context()))
+	f.must(f.AddBan(t.Context(), stagedoor.Ban{ID: "b", Principal: stagedoor.PrincipalKey{Issuer: "i", Subject: "s"}, CreatedAt: f.clock()}))
 }

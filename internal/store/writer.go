@@ -72,11 +72,13 @@ func (w *writer) ping(ctx context.Context) error {
 		return err
 	}
 	defer func() { <-w.turn }()
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	ctx = context.WithoutCancel(ctx) // as in do: who goes away must leave no transaction behind
+	_, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	_, undone := w.conn.ExecContext(ctx, "ROLLBACK")
+	if err != nil {
 		return err
 	}
-	_, err := w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-	return err
+	return undone
 }
 
 // do runs fn in a transaction, and commits unless fn fails.
@@ -92,15 +94,15 @@ func (w *writer) do(ctx context.Context, d durability, fn func(tx) error) error 
 		return err
 	}
 	t := tx{ctx: ctx, stmts: &w.stmts}
-	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
 	done := false
 	defer func() {
 		if !done {
 			_, _ = t.exec("ROLLBACK")
 		}
 	}()
+	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
 	if err := fn(t); err != nil {
 		return err
 	}
