@@ -216,6 +216,8 @@ func eventCalls() []call {
 			{want: "200", body: to.event + strings.Repeat(" ", 1<<20-len(to.event)), from: to.sender},
 			{want: "400 invalid_signature", body: to.event},
 			{want: "400 invalid_signature", body: to.event, header: map[string]string{to.header: "t=1,v1=00"}},
+			{want: "429 rate_limited", body: to.event, world: flooded},
+			{want: "200", body: to.event, from: to.sender, world: flooded},
 			{want: "400 invalid_event", body: to.none, from: to.sender},
 			{want: "400 invalid_event", body: "no JSON", from: to.sender},
 			{want: "413 body_too_large", body: strings.Repeat(" ", 1<<20+1), from: to.sender, header: map[string]string{"Expect": "100-continue"}},

@@ -94,9 +94,10 @@ func (c call) operating() bool { return strings.HasPrefix(c.path, adminPath) }
 // byCookie tells the calls whose token is in the cookie, and looked at there.
 func (c call) byCookie() bool { return c.cookie != nobody && c.header["Authorization"] == "" }
 
-// changing tells the calls that no page of another origin may send.
+// changing tells the calls that no page of another origin may send: those that
+// change something, and with a cookie those that read too.
 func (c call) changing() bool {
-	return (c.operating() || c.byCookie()) && !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, c.method)
+	return c.byCookie() || c.operating() && !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, c.method)
 }
 
 // completed returns the call with what its zero values stand for.
