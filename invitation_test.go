@@ -3,6 +3,7 @@ package stagedoor
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -259,5 +260,34 @@ func TestRemovedIssuersPeopleAreRefused(t *testing.T) {
 	d.Issuers = []string{"another", "i"}
 	if _, err := enter(d, Request{Guest: tab}); err != nil {
 		t.Error(err)
+	}
+}
+
+// One secret makes any number of guests: those who are refused must not fill
+// what the door remembers people in.
+func TestRefusedGuestsLeaveNothingBehind(t *testing.T) {
+	for name, breakIt := range map[string]func(*stage){
+		"no use is left":      func(s *stage) { s.admitErr = Refuse(RoomForbidden, "used up") },
+		"another was put out": func(s *stage) { s.admitErr = Refuse(Banned, "closed") },
+		"they were put out":   func(s *stage) { s.banned = Refuse(Banned, "out") },
+		"the inviter may not": func(s *stage) {
+			s.decide = func(Situation) (Decision, error) { return Decision{}, Refuse(RoomForbidden, "no") }
+		},
+	} {
+		s, d := newStage()
+		s.guest()
+		breakIt(s)
+		if _, err := enter(d, Request{Guest: tab}); err == nil || slices.Contains(s.order, "remember") || slices.Contains(s.order, "minted") {
+			t.Errorf("%s: %v, wrote %v", name, err, s.order)
+		}
+	}
+	s, d := newStage()
+	s.guest()
+	if got, err := enter(d, Request{Guest: tab}); err != nil || !got.Grants.Publish || strings.Join(s.order, " ") != "bans bans remember minted" {
+		t.Errorf("who is let in: %+v %v %v", got, err, s.order)
+	}
+	s.notes.remember = errors.New("disk full")
+	if got, err := enter(d, Request{Guest: tab}); err != nil || got.Grants.Publish || !got.Grants.Subscribe {
+		t.Errorf("who is not remembered: %+v %v", got, err)
 	}
 }

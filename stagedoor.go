@@ -219,7 +219,10 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	if request.ClientIP == "" { // rules that ask for it would not be asked
 		return Admission{}, &Error{Kind: Internal, Err: errNoIP}
 	}
-	principal, remembered := d.remember(ctx, principal)
+	remembered := false
+	if principal.Invitation == "" { // a guest is remembered once they are let in
+		principal, remembered = d.remember(ctx, principal)
+	}
 	identity, name, err := d.present(principal, request) // by the newest token
 	if err != nil {
 		return Admission{}, err
@@ -310,6 +313,9 @@ func (d *Door) mark(ctx context.Context, principal Principal, decision Decision,
 		if err := d.Invitations.Admit(ctx, principal.Invitation, principal.Key()); err != nil {
 			return decision, err
 		}
+		// Not before: one secret makes any number of guests, and those who are
+		// refused must leave nothing behind. No token of theirs can be newer.
+		_, remembered = d.remember(ctx, principal)
 	}
 	if d.Memory == nil && !counted {
 		return decision, nil

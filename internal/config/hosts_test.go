@@ -144,3 +144,19 @@ func TestOrigins(t *testing.T) {
 		}
 	}
 }
+
+// OTEL_EXPORTER_OTLP_HEADERS holds the collector's key, which travels along.
+func TestTracesInClearTextStayOnPrivateHosts(t *testing.T) {
+	const refused = "OTEL_EXPORTER_OTLP_ENDPOINT: clear text to a host that is not private use https://"
+	for _, host := range []string{"collector.acme.test:4318", "203.0.113.7:4318", "[2001:db8::7]:4318", "2130706433:4318", "169.254.169.254"} {
+		_, report := load(t, Serve, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+host)
+		if len(report.Problems) != 1 || host != "2130706433:4318" && !mentions(report.Problems, refused) {
+			t.Errorf("%s: %+v", host, report.Problems)
+		}
+	}
+	for _, url := range []string{"http://localhost:4318", "http://collector:4318", "http://10.1.2.3:4318", "http://collector.observe.internal", "https://collector.acme.test"} {
+		if _, report := load(t, Serve, "OTEL_EXPORTER_OTLP_ENDPOINT="+url); report.Err() != nil {
+			t.Errorf("%s: %v", url, report.Err())
+		}
+	}
+}

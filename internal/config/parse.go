@@ -118,6 +118,7 @@ func checkText(tag reflect.StructTag, raw string) *Problem {
 		if strings.ContainsFunc(raw, func(r rune) bool { return r > '~' || !letterOrDigit(byte(r)) && r != '-' }) {
 			return &Problem{What: "is not the name of a header"}
 		}
+		return checkClientHeader(raw)
 	case "cookie":
 		// SPEC: RFC 6265 §4.1.1: a cookie's name is a token (RFC 9110 §5.6.2).
 		if strings.ContainsFunc(raw, func(r rune) bool {

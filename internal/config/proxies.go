@@ -142,6 +142,25 @@ func parseProxies(raw string, into *[]netip.Prefix) *Problem {
 	return nil
 }
 
+// checkClientHeader refuses the name of a header that says something else: it
+// would be read for an address, which a caller could write, or which is never
+// one, so that nobody's address is known.
+func checkClientHeader(name string) *Problem {
+	lower := strings.ToLower(name)
+	switch lower {
+	case "authorization", "cookie", "set-cookie", "host", "origin", "referer", "user-agent", "date", "from", "dnt",
+		"x-request-id", "traceparent", "tracestate", "baggage", "stripe-signature", "idempotency-key", "forwarded", "via",
+		"connection", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "expect", "range", "cache-control", "pragma":
+	default:
+		forwarded := strings.HasPrefix(lower, "x-forwarded-") && lower != "x-forwarded-for" && lower != "x-forwarded-client-ip"
+		if !forwarded && !slices.ContainsFunc([]string{"accept", "access-control-", "content-", "if-", "proxy-", "sec-"}, func(family string) bool { return strings.HasPrefix(lower, family) }) {
+			return nil
+		}
+	}
+	return &Problem{What: "is a header with a meaning of its own, not the client's address",
+		Remedy: "name the header that your proxy overwrites with the client's address, such as X-Real-IP, or unset it for X-Forwarded-For"}
+}
+
 // checkPlatform recognizes the platform by variables that it alone sets, and
 // only in the real environment: an .env file copied from there says nothing.
 // A door on loopback is not behind its edge.

@@ -162,3 +162,21 @@ func TestCookieThatASiblingCanSetIsWarnedOf(t *testing.T) {
 		}
 	}
 }
+
+// In these a caller writes what they like, or they never hold an address.
+func TestHeaderWithAMeaningOfItsOwnNamesNoClient(t *testing.T) {
+	for _, name := range []string{"Authorization", "authorization", "X-Forwarded-Proto", "X-Forwarded-Host", "Cookie", "Host", "Origin", "Referer", "X-Request-Id", "Stripe-Signature",
+		"Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Traceparent", "User-Agent", "Accept", "Accept-Language", "Access-Control-Request-Method",
+		"Sec-Fetch-Site", "If-None-Match", "Proxy-Authorization", "Forwarded", "Via"} {
+		_, report := load(t, Serve, "CLIENT_IP_HEADER="+name)
+		if len(report.Problems) != 1 || !mentions(report.Problems, "CLIENT_IP_HEADER: meaning of its own") || !strings.Contains(report.Problems[0].Remedy, "X-Real-IP") {
+			t.Errorf("%s: %+v", name, report.Problems)
+		}
+	}
+	for _, name := range []string{"X-Forwarded-For", "x-forwarded-for", "X-Real-IP", "CF-Connecting-IP", "CF-Connecting-IPv6", "Fly-Client-IP", "True-Client-IP", "Fastly-Client-IP", "X-Client-IP", "X-Azure-ClientIP",
+		"X-Envoy-External-Address", "X-Original-Forwarded-For", "X-Appengine-User-IP", "DO-Connecting-IP"} {
+		if _, report := load(t, Serve, "CLIENT_IP_HEADER="+name); report.Err() != nil {
+			t.Errorf("%s: %v", name, report.Err())
+		}
+	}
+}

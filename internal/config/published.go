@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	_ "embed" // for the list
-	"encoding/base64"
-	"encoding/hex"
-	"slices"
 	"strings"
 )
 
@@ -26,8 +23,11 @@ var publishedMarks []byte
 const markSize = 8
 
 // listed reports whether a secret is on the list, in any case.
-func listed(secret string) bool {
-	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(secret))))
+func listed(secret string) bool { return marked(strings.ToLower(strings.TrimSpace(secret))) }
+
+// marked is listed for a text in lower case.
+func marked(lower string) bool {
+	sum := sha256.Sum256([]byte(lower))
 	mark := sum[:markSize]
 	low, high := 0, len(publishedMarks)/markSize
 	for low < high {
@@ -42,24 +42,4 @@ func listed(secret string) bool {
 		}
 	}
 	return false
-}
-
-// leastDecoded is the shortest text that counts as what another one spells:
-// fewer bytes come about by chance.
-const leastDecoded = 16
-
-// spellings returns the bytes that a secret may stand for: as it is written,
-// and as base64 or hexadecimal digits when it can be read as these.
-func spellings(secret string) []string {
-	bare := strings.TrimSpace(secret)
-	all := []string{bare}
-	add := func(decoded []byte, err error) {
-		if text := string(decoded); err == nil && len(decoded) >= leastDecoded && !slices.Contains(all, text) {
-			all = append(all, text)
-		}
-	}
-	digits := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(bare), "=")
-	add(base64.RawStdEncoding.DecodeString(digits))
-	add(hex.DecodeString(strings.TrimPrefix(strings.ToLower(bare), "0x")))
-	return all
 }

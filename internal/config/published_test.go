@@ -69,7 +69,7 @@ func TestRespeltSecretIsRefused(t *testing.T) {
 			[]string{"ADMIN_TOKEN_PREVIOUS: is ADMIN_TOKEN " + spelt}, nil},
 		{"another case", Serve, []string{"JWT_SECRET=" + strings.ToUpper(goodLiveKit)}, []string{"JWT_SECRET: is LIVEKIT_API_SECRET " + spelt}, nil},
 		{"the previous LiveKit secret", Serve, []string{"LIVEKIT_API_KEY_PREVIOUS=APIold", "LIVEKIT_API_SECRET_PREVIOUS=" + strings.ToLower(goodJWT)}, []string{"JWT_SECRET: is LIVEKIT_API_SECRET_PREVIOUS " + spelt}, nil},
-		{"nothing rotated", Serve, []string{"JWT_SECRET_PREVIOUS=" + strings.ToLower(goodJWT)}, []string{"JWT_SECRET_PREVIOUS: " + spelt + " (case, base64 or hexadecimal digits): nothing was rotated"}, nil},
+		{"nothing rotated", Serve, []string{"JWT_SECRET_PREVIOUS=" + strings.ToLower(goodJWT)}, []string{"JWT_SECRET_PREVIOUS: " + spelt + " (case, an issuer's prefix, base64 or hexadecimal digits): nothing was rotated"}, nil},
 		{"all different", Serve, []string{"JWT_SECRET_PREVIOUS=" + goodOther, "ADMIN_TOKEN=" + goodMore}, nil, nil},
 	})
 }

@@ -93,7 +93,7 @@ func explain(w weakness, least int) string {
 	case short:
 		return "is shorter than " + strconv.Itoa(least) + " bytes: it can be found by trying"
 	case published:
-		return "is published in documentation or a tutorial: everybody has it"
+		return "is published in documentation or a tutorial, or little more than that: everybody has it"
 	case repetitive:
 		return "is a pattern, not a random text: it can be found by trying"
 	}
@@ -110,7 +110,7 @@ func (l *loader) checkEqual() {
 			case same(earlier.Value.Reveal(), later.Value.Reveal()):
 				l.weak(later.Name, "equals "+earlier.Name+": "+equalMeans(earlier.Name, later.Name), newSecret)
 			case respelt(earlier.Value, later.Value):
-				l.weak(later.Name, "is "+earlier.Name+" spelt otherwise (case, base64 or hexadecimal digits): "+equalMeans(earlier.Name, later.Name), newSecret)
+				l.weak(later.Name, "is "+earlier.Name+" spelt otherwise (case, an issuer's prefix, base64 or hexadecimal digits): "+equalMeans(earlier.Name, later.Name), newSecret)
 			}
 		}
 		for _, key := range []NamedSecret{

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -33,7 +32,7 @@ func weaknessOf(secret string, least int) weakness {
 		return public
 	case len(secret) < least:
 		return short
-	case knownWeak(secret) || encodesKnown(secret):
+	case disguisesKnown(secret):
 		return published
 	case distinct(secret) < 6 || period(secret) < least && 2*period(secret) <= len(secret) || sequence(secret):
 		return repetitive
@@ -78,6 +77,9 @@ func isTemplate(s string) bool {
 // reference is a whole value that names a variable instead of holding its text.
 var reference = regexp.MustCompile(`^(\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_][A-Za-z0-9_]*%|\[[A-Za-z -]+\])$`)
 
+// oneLine writes a key's base64 or base64url as base64 in one line.
+var oneLine = strings.NewReplacer("-", "+", "_", "/", "=", "", "\\n", "", "\n", "", " ", "")
+
 // isPublicKey recognizes an issuer's public key where a secret belongs:
 // everybody has it, and could sign with it. Consoles show such keys in one line.
 func isPublicKey(s string) bool {
@@ -88,7 +90,7 @@ func isPublicKey(s string) bool {
 	if json.Unmarshal([]byte(s), &jwk) == nil && (jwk["kty"] != nil || jwk["keys"] != nil) {
 		return true
 	}
-	plain := strings.NewReplacer("-", "+", "_", "/", "=", "", "\\n", "", "\n", "", " ", "").Replace(s)
+	plain := oneLine.Replace(s)
 	der, err := base64.RawStdEncoding.DecodeString(plain)
 	const sequence = 0x30 // what every one of them begins with in DER
 	if err != nil || len(der) == 0 || der[0] != sequence {
@@ -100,10 +102,13 @@ func isPublicKey(s string) bool {
 	return pkix == nil || pkcs1 == nil || certificate == nil
 }
 
+// separators takes out what separates words.
+var separators = strings.NewReplacer("-", "", "_", "", " ", "", ".", "")
+
 // containsBare reports whether s, in lower case and without what separates
 // words, contains one of the marks.
 func containsBare(s string, marks ...string) bool {
-	bare := strings.NewReplacer("-", "", "_", "", " ", "", ".", "").Replace(strings.ToLower(s))
+	bare := separators.Replace(strings.ToLower(s))
 	for _, mark := range marks {
 		if strings.Contains(bare, mark) {
 			return true
@@ -147,27 +152,17 @@ func sequence(s string) bool {
 	return 4*steps >= 3*len(s)
 }
 
-// encodesKnown reports whether a secret is a known one in base64 or in
-// hexadecimal digits: who tries the one tries the other.
-func encodesKnown(secret string) bool {
-	return slices.ContainsFunc(spellings(secret)[1:], func(decoded string) bool {
-		return knownWeak(decoded) || readable(decoded) && isPlaceholder(decoded)
-	})
-}
-
-// readable reports whether s is plain text: bytes that somebody typed.
-func readable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
-}
-
 // knownWeak reports whether secret is one that documentation, a tutorial or a
 // default configuration publishes, in any case, or one that is listed.
 // Shorter ones need no list.
-func knownWeak(secret string) bool {
-	if listed(secret) {
+func knownWeak(secret string) bool { return knownLower(strings.ToLower(strings.TrimSpace(secret))) }
+
+// knownLower is knownWeak for a text in lower case.
+func knownLower(lower string) bool {
+	if marked(lower) {
 		return true
 	}
-	switch strings.ToLower(secret) {
+	switch lower {
 	case
 		// jwt.io
 		"a-string-secret-at-least-256-bits-long",
