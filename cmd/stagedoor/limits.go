@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -37,10 +37,6 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 	if err != nil {
 		return httpapi.Limits{}, err
 	}
-	strangers, err := newLimiter("log", config.Rate{Count: strangersLines, Per: time.Minute}, true)
-	if err != nil {
-		return httpapi.Limits{}, err
-	}
 	bursts := ratelimit.NewBursts(ratelimit.BurstLines, ratelimit.BurstQuiet, nil)
 	spend := func(l *ratelimit.Memory, key ratelimit.Key) httpapi.Quota {
 		d, err := l.Take(context.Background(), key, 1)
@@ -56,7 +52,7 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 		Caller: func(issuer, subject string, guest netip.Addr) httpapi.Quota {
 			return spend(user, ratelimit.Principal(issuer, limited(subject, guest)))
 		},
-		Stranger: linesOf(strangers),
+		Stranger: newLines().worth,
 		Burst: func(limit, who string) httpapi.Burst {
 			if addr, err := netip.ParseAddr(who); err == nil {
 				who = limited("", addr)
@@ -73,19 +69,43 @@ const (
 	strangersLines = 60
 	linesASecond   = 5
 	linesAtOnce    = 300
+	// mostNetworks is how many are told apart in a minute; the others are one.
+	mostNetworks = 4096
 )
 
-// linesOf says of each refusal whether it is logged.
-func linesOf(each *ratelimit.Memory) func(netip.Addr) httpapi.Burst {
-	all := rate.NewLimiter(linesASecond, linesAtOnce)
-	var unlogged atomic.Int64
-	return func(addr netip.Addr) httpapi.Burst {
-		if d, err := each.Take(context.Background(), ratelimit.Address(addr), 1); err != nil || !d.Allowed || !all.Allow() {
-			unlogged.Add(1)
-			return httpapi.Burst{}
-		}
-		return httpapi.Burst{Log: true, Unlogged: int(unlogged.Swap(0))}
+// lines says of each refusal whether it is logged, in memory that does not
+// grow. Safe for concurrent use.
+type lines struct {
+	all *rate.Limiter
+
+	mu       sync.Mutex
+	minute   time.Time
+	of       map[string]int
+	unlogged int
+}
+
+func newLines() *lines {
+	return &lines{all: rate.NewLimiter(linesASecond, linesAtOnce), of: map[string]int{}}
+}
+
+func (l *lines) worth(addr netip.Addr) httpapi.Burst {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.minute) >= time.Minute {
+		l.minute = time.Now()
+		clear(l.of)
 	}
+	from := limited("", addr)
+	if _, known := l.of[from]; !known && len(l.of) >= mostNetworks {
+		from = ""
+	}
+	if l.of[from]++; l.of[from] > strangersLines || !l.all.Allow() {
+		l.unlogged++
+		return httpapi.Burst{}
+	}
+	b := httpapi.Burst{Log: true, Unlogged: l.unlogged}
+	l.unlogged = 0
+	return b
 }
 
 // newLimiter builds one limit; wide also bounds an IPv6 /48 as a whole.

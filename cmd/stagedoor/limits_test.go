@@ -100,3 +100,30 @@ func TestGuestsOfOneNetworkAreOne(t *testing.T) {
 		}
 	}
 }
+
+// One stranger has a budget of lines, all together have one, and what was not
+// logged is counted.
+func TestStrangersHaveABudgetOfLines(t *testing.T) {
+	l := newLines()
+	written, last := 0, 0
+	ask := func(address string) {
+		if b := l.worth(netip.MustParseAddr(address)); b.Log {
+			written, last = written+1, b.Unlogged
+		}
+	}
+	for range 100 {
+		ask("192.0.2.1")
+	}
+	if written != strangersLines {
+		t.Errorf("one address wrote %d lines", written)
+	}
+	if ask("192.0.2.2"); written != strangersLines+1 || last != 100-strangersLines {
+		t.Errorf("another wrote %d, and told of %d", written-strangersLines, last)
+	}
+	for i := range 20_000 {
+		ask(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).String())
+	}
+	if written > 2*linesAtOnce || len(l.of) > mostNetworks+1 {
+		t.Errorf("%d lines, %d networks", written, len(l.of))
+	}
+}

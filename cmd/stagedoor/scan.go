@@ -25,9 +25,9 @@ type scanCmd struct {
 
 // Help is what stagedoor scan --help says besides the flags.
 func (*scanCmd) Help() string {
-	return `Looks for the secrets that are set in the environment and in .env (raw, base64, hex, URL-escaped, JSON-escaped), and for what looks like a secret key of Stripe, an API secret or token of LiveKit, or a private key. Looks into gzip, bzip2, zip, tar and images saved as tar, and into loose objects of git. Of git's packs it says that it does not: git log -p --all | stagedoor scan -
+	return `Looks for the secrets that are set in the environment and in .env (raw, base64, hex, escaped for URLs, JSON, HTML and programs, UTF-16), and for what looks like a secret key of Stripe, an API secret or token of LiveKit, or a private key. Looks into gzip, bzip2, zlib, zip, tar and images saved as tar; docs/operations.md lists what is looked for and what is not. Of brotli, zstd, xz and git's packs it says that it does not: git log -p --all | stagedoor scan -
 
-A secret is never printed. Symbolic links in directories are not followed. The .env file in use is left out unless it is named.
+A secret is never printed. Symbolic links in directories are not followed. The .env file in use and the .git directory of what is named are left out unless they are named.
 
 Exit status: 0 nothing found, 1 something found or not looked at, 2 usage.`
 }

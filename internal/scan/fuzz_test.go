@@ -89,6 +89,7 @@ func TestHostileTextIsNotMuchSlower(t *testing.T) {
 		"tokens": fill("eyJa"), "tokens with points": fill("eyJ" + strings.Repeat("a", 500) + ".eyJ" + strings.Repeat("b", 3000)),
 		"keys": fill("APIaB3dE5gH7jK9 "), "names": fill("livekit_secret="), "lines": fill("BEGIN-----"), "stripe": fill("sk_" + "live_"),
 		"secret": fill(secrets["A"][:len(secrets["A"])-1]), "percent": fill("%41%42%"), "backslash": fill(`\`),
+		"ampersand": fill("&amp;"), "percent again": fill("%2525"), "begun and escaped": fill(secrets["A"][:20] + strings.Repeat(`\`, 30)),
 		"pem": fill("-----BEGIN PRIVATE " + "KEY-----\n"),
 	} {
 		factor := 2.0 * most

@@ -28,6 +28,8 @@ type run struct {
 	report Report
 	spent  int64 // bytes unpacked from the file that is looked at
 	paid   int64 // bytes read of it
+	// zipEnds: what stream looked at last ended as a zip does.
+	zipEnds bool
 }
 
 // match is a place in a buffer where a secret was read. name is empty for a shape.
@@ -73,6 +75,7 @@ func (r *run) stream(ctx context.Context, path string, source io.Reader) error {
 	var low, have, line, last, finds int
 	base, binary := int64(0), false // the offset of buf[0]
 	var past match                  // the last one found before buf[low]
+	r.zipEnds = false
 	for first := true; ; first = false {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -107,7 +110,8 @@ func (r *run) stream(ctx context.Context, path string, source io.Reader) error {
 			f.Excerpt = r.excerpt(r.buf[:have], m.from)
 			r.found(f)
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) { // what is kept holds any end of a zip
+			r.zipEnds = endsInZip(r.buf[:have])
 			return nil
 		}
 		if err != nil {

@@ -1,6 +1,6 @@
 // Package scan looks for secrets where none may be: in files, bundles and
 // images' layers. It knows the configured secrets in the spellings that programs give
-// them (spelling.go), and the shapes of Stripe's and LiveKit's credentials
+// them (spelling.go, escape.go), and the shapes of Stripe's and LiveKit's credentials
 // (shape.go).
 //
 // One pass over the bytes of a file finds the first four bytes of either
@@ -30,7 +30,8 @@ type Secret struct {
 
 // Options say what to look for. The zero value looks for shapes alone.
 type Options struct {
-	// Secrets are looked for in every spelling; those shorter than Shortest are not.
+	// Secrets are looked for in the spellings of spelling.go and escape.go; those
+	// shorter than Shortest are not looked for.
 	Secrets []Secret
 	// EnvFile is the file that the secrets came from. It is left out, and noted,
 	// where the scan meets it in a directory, and looked at where it is named.

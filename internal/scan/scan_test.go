@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf8"
 
 	"stagedoor"
 )
@@ -93,7 +94,7 @@ func write(t testing.TB, path string, content []byte) {
 func spellings(secret string) map[string][]string {
 	all := map[string][]string{", raw": {secret}, ", hex": {}, ", base64": {}, ", URL-escaped": {}, ", JSON-escaped": {}}
 	h := hex.EncodeToString([]byte(secret))
-	all[", hex"] = append(all[", hex"], h, strings.ToUpper(h), inLines(h, 3, "\n"))
+	all[", hex"] = append(all[", hex"], h, strings.ToUpper(h), inLines(h, 3, "\n"), inLines(h, 2, ":"), inLines(h, 4, " "))
 	for before := range 3 {
 		for after := range 3 {
 			packed := append(append(randomBytes(before), secret...), randomBytes(after)...)
@@ -104,15 +105,19 @@ func spellings(secret string) map[string][]string {
 			all[", base64"] = append(all[", base64"], inLines(std, 4+before, "\r\n"), url.QueryEscape(std), strings.ReplaceAll(std, "/", `\/`))
 		}
 	}
-	percent, unicode := "", ""
+	percent, unicode, octal, twice := "", "", "", ""
 	for i := range len(secret) {
 		percent += fmt.Sprintf("%%%02x", secret[i])
 		unicode += fmt.Sprintf(`\x%02X`, secret[i])
+		octal += fmt.Sprintf(`\%03o`, secret[i])
+		twice += fmt.Sprintf("%%25%02X", secret[i])
 	}
 	text, _ := json.Marshal(secret)
 	for kind, escaped := range map[string][]string{
-		", URL-escaped":  {url.QueryEscape(secret), url.PathEscape(secret), percent, strings.ToUpper(percent), percent[:6] + secret[2:]},
-		", JSON-escaped": {string(text[1 : len(text)-1]), strings.Trim(strconv.QuoteToASCII(secret), `"`), unicode},
+		", URL-escaped": {url.QueryEscape(secret), url.PathEscape(secret), percent, strings.ToUpper(percent), percent[:6] + secret[2:], twice,
+			url.QueryEscape(url.QueryEscape(percent))},
+		", JSON-escaped": {string(text[1 : len(text)-1]), strings.Trim(strconv.QuoteToASCII(secret), `"`), unicode, octal,
+			strings.ReplaceAll(unicode, `\`, `\\\\`), continued(secret)},
 	} {
 		for _, e := range escaped {
 			if e != secret && !(kind == ", JSON-escaped" && (strings.Contains(e, `\ufffd`) || strings.Contains(e, `\U`))) {
@@ -121,6 +126,13 @@ func spellings(secret string) map[string][]string {
 		}
 	}
 	return all
+}
+
+// continued writes a secret as a program does that is too long for its line.
+func continued(secret string) string {
+	_, first := utf8.DecodeRuneInString(secret)
+	_, second := utf8.DecodeRuneInString(secret[first:])
+	return secret[:first] + "\\\n" + secret[first:first+second] + "\\\r\n" + secret[first+second:]
 }
 
 func inLines(text string, width int, br string) string {

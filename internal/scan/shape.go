@@ -89,7 +89,7 @@ func assignedSecret(buf []byte, at int) (int, int, bool) {
 // pair is what can be between a LiveKit API key and its secret, as in LiveKit's own
 // settings ("keys: {APIx: y}"), in calls ("AccessToken('APIx', 'y')") and in
 // objects ("apiKey: 'APIx', apiSecret: 'y'").
-var pair = regexp.MustCompile(`^[\\"'\x60]*(?:\s{0,16}[:=,;&]|` + secretName + `)(?:[\\rnt"'\x60,\s]|` + secretName + `){0,32}[\\"'\x60\s]*`)
+var pair = regexp.MustCompile(`^[\\"'\x60]*(?:\s{0,16}[:=,;&]|` + secretName + `)(?:\\[rnt]?|["'\x60,\s]|` + secretName + `){0,32}[\\"'\x60\s]*`)
 
 const secretName = `(?:\\[rnt]|\s){0,16}\w{0,24}(?i:secret)[\\"'\x60]*\s{0,16}[:=]`
 

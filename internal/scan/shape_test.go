@@ -36,7 +36,7 @@ func TestShapesAreFound(t *testing.T) {
 		{"Stripe secret key (live)", `stripe = Stripe("sk_` + `live_` + randomText(24, letters) + `")`, mask},
 		{"Stripe secret key (live)", `const KEY = 'sk_` + `live_51` + randomText(99, letters) + `'`, "KEY = ****"},
 		{"Stripe secret key (test)", `"key":"sk_` + `test_` + randomText(24, letters) + `"`, "key = ****"},
-		{"Stripe secret key (test)", randomText(30, letters) + `=sk_` + `test_` + randomText(24, letters), mask},
+		{"Stripe secret key (test)", "x7" + randomText(30, letters) + `=sk_` + `test_` + randomText(24, letters), mask},
 		{"Stripe restricted key (live)", `x\nrk_` + `live_` + randomText(24, letters), mask},
 		{"Stripe restricted key (test)", `rk_` + `test_` + randomText(99, letters), mask},
 		{"Stripe webhook secret", `secret: wh` + `sec_` + randomText(32, letters), "secret = ****"},
@@ -61,6 +61,9 @@ func TestShapesAreFound(t *testing.T) {
 		{"private key", pemOf("RSA PRIVATE "+"KEY", map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}), mask},
 		{"private key", `"key": "` + strings.ReplaceAll(ec, "\n", `\n`) + `"`, "key = ****"},
 		{"private key", strings.ReplaceAll(ec, "\n", "\r\n"), mask},
+		{"LiveKit API secret", "LK_KEY=" + key + "\nLK_SECRET=r" + value, "LK_SECRET = ****"},
+		{"LiveKit API secret", `LK_KEY=` + key + `\nLK_SECRET=n` + value, "LK_SECRET = ****"},
+		{"LiveKit API secret", `{\"apiKey\":\"` + key + `\",\"apiSecret\":\"t` + value + `\"}`, "apiSecret = ****"},
 	} {
 		r := look(t, s, []byte("text "+c.content+" text"))
 		if len(r.Finds) != 1 || r.Finds[0].Kind != c.kind || r.Finds[0].Excerpt != c.excerpt {

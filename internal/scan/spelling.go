@@ -2,8 +2,8 @@ package scan
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -15,24 +15,69 @@ import (
 // like what is not escaped at all.
 type form struct {
 	name     string // the variable's
-	encoding string // "base64", "hex", or "" for the text itself
+	encoding string // "base64", "hex", …, or "" for the text itself
 	plain    string
 	units    []unit
+	breaks   []string // may be between the units
 }
 
-// unit is one character in all its spellings, the plain one first.
-type unit []string
+// unit is one character in all its spellings.
+type unit struct {
+	plain string
+	other string // "": there is no other one
+	char  rune   // as escapes write it (escape.go); -1: it is not escaped
+}
 
-// formsOf lists everything a secret can look like.
+// Many programs write encoded text in lines. Fingerprints and dumps have
+// something between the bytes, and a line of a program goes on behind a backslash.
+var (
+	lineBreaks = []string{"\n", "\r\n", `\n`, `\r\n`}
+	hexBreaks  = append([]string{":", " "}, lineBreaks...)
+	textBreaks = []string{"\\\n", "\\\r\n"}
+)
+
+// formsOf lists everything that a secret is looked for as.
 func formsOf(name, secret string) []form {
 	forms := []form{
-		{name, "", secret, textUnits(secret)},
-		{name, "hex", hex.EncodeToString([]byte(secret)), hexUnits(secret)},
+		{name, "", secret, textUnits(secret), textBreaks},
+		{name, "hex", hex.EncodeToString([]byte(secret)), hexUnits(secret), hexBreaks},
+	}
+	for _, wide := range wideOf(secret) {
+		forms = append(forms, form{name, "UTF-16", secret, bareUnits(wide), nil})
 	}
 	for _, core := range base64Cores(secret) {
-		forms = append(forms, form{name, "base64", core, base64Units(core)})
+		forms = append(forms, form{name, "base64", core, base64Units(core), lineBreaks})
+		// Base64 of base64, with either alphabet inside.
+		for _, inner := range slices.Compact([]string{core, strings.NewReplacer("+", "-", "/", "_").Replace(core)}) {
+			for _, twice := range base64Cores(inner) {
+				forms = append(forms, form{name, "base64 twice", twice, base64Units(twice), lineBreaks})
+			}
+		}
 	}
 	return forms
+}
+
+// wideOf returns a secret in UTF-16 of either byte order, as it is in a
+// program's data where no mark says so. Bytes that are no text have none.
+func wideOf(secret string) []string {
+	if !utf8.ValidString(secret) {
+		return nil
+	}
+	var little, big []byte
+	for _, u := range utf16.Encode([]rune(secret)) {
+		little = binary.LittleEndian.AppendUint16(little, u)
+		big = binary.BigEndian.AppendUint16(big, u)
+	}
+	return []string{string(little), string(big)}
+}
+
+// bareUnits spell bytes in one way only.
+func bareUnits(text string) []unit {
+	units := make([]unit, len(text))
+	for i := range units {
+		units[i] = unit{plain: text[i : i+1], char: -1}
+	}
+	return units
 }
 
 // base64Cores returns what the base64 of any text around the secret has in
@@ -53,62 +98,21 @@ func textUnits(secret string) []unit {
 	var units []unit
 	for rest := secret; rest != ""; {
 		r, size := utf8.DecodeRuneInString(rest)
-		units = append(units, append(unit{rest[:size]}, escapes(r, rest[:size])...))
+		units = append(units, unit{plain: rest[:size], char: r})
 		rest = rest[size:]
 	}
 	return units
 }
 
-// escapes lists the ways in which programs escape a character.
-//
-// SPEC: RFC 3986 §2.1; RFC 8259 §7; ECMA-262 §12.9.4.
-func escapes(r rune, char string) []string {
-	percent, hexes, unicode := "", "", ""
-	for i := range len(char) {
-		percent += fmt.Sprintf("%%%02x", char[i])
-		hexes += fmt.Sprintf(`\x%02x`, char[i])
-	}
-	all := append(casings(percent), casings(hexes)...)
-	if r != utf8.RuneError {
-		for _, u := range utf16.Encode([]rune{r}) {
-			unicode += fmt.Sprintf(`\u%04x`, u)
-		}
-		all = append(all, casings(unicode)...)
-	}
-	if short := shortEscapes[r]; short != "" {
-		all = append(all, short)
-	}
-	if r > ' ' && r < utf8.RuneSelf && !alphanumeric(byte(r)) {
-		all = append(all, `\`+char)
-	}
-	return all
-}
-
-// shortEscapes are what some characters have besides their numbers.
-var shortEscapes = map[rune]string{'\a': `\a`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`, '\v': `\v`, ' ': "+"}
-
-// smallLetters are what an escape begins with, whatever its digits.
-var smallLetters = strings.NewReplacer(`\U`, `\u`, `\X`, `\x`)
-
-// casings returns an escape with its digits in either case.
-func casings(escape string) []string {
-	upper := smallLetters.Replace(strings.ToUpper(escape))
-	if upper == escape {
-		return []string{escape}
-	}
-	return []string{escape, upper}
-}
-
 // base64Units spells base64 in either alphabet, and escaped where it needs to be.
 func base64Units(core string) []unit {
-	units := make([]unit, len(core))
+	units := bareUnits(core)
 	for i := range units {
-		units[i] = unit{core[i : i+1]}
 		switch core[i] {
 		case '+':
-			units[i] = append(append(units[i], "-"), escapes('+', "+")...)
+			units[i].other, units[i].char = "-", '+'
 		case '/':
-			units[i] = append(append(units[i], "_"), escapes('/', "/")...)
+			units[i].other, units[i].char = "_", '/'
 		}
 	}
 	return units
@@ -116,20 +120,14 @@ func base64Units(core string) []unit {
 
 // hexUnits spells hexadecimal in either case.
 func hexUnits(secret string) []unit {
-	var units []unit
-	for _, c := range hex.EncodeToString([]byte(secret)) {
-		u := unit{string(c)}
-		if c >= 'a' {
-			u = append(u, strings.ToUpper(string(c)))
+	units := bareUnits(hex.EncodeToString([]byte(secret)))
+	for i := range units {
+		if c := units[i].plain; c >= "a" {
+			units[i].other = strings.ToUpper(c)
 		}
-		units = append(units, u)
 	}
 	return units
 }
-
-// breaks may be between the characters of encoded text: many programs write
-// it in lines.
-var breaks = []string{"\n", "\r\n", `\n`, `\r\n`}
 
 // anchors returns the first four bytes of every spelling of the form: where it
 // is in a file, one of them is.
@@ -141,10 +139,18 @@ func (f *form) anchors() []string {
 			seen[begun[:4]] = true
 			return
 		}
-		for _, s := range f.units[next] {
+		u := &f.units[next]
+		spelled := []string{u.plain}
+		if u.other != "" {
+			spelled = append(spelled, u.other)
+		}
+		if u.char >= 0 {
+			spelled = append(spelled, u.openings(next == 0)...)
+		}
+		for _, s := range spelled {
 			grow(begun+s, next+1)
-			for _, br := range breaks {
-				if f.encoding != "" && next > 0 {
+			for _, br := range f.breaks {
+				if next > 0 {
 					grow(begun+br+s, next+1)
 				}
 			}
@@ -162,7 +168,12 @@ func (f *form) anchors() []string {
 func (f *form) longest() int {
 	sum := 0
 	for _, u := range f.units {
-		sum += len(slices.MaxFunc(u, func(a, b string) int { return len(a) - len(b) })) + len(`\r\n`)
+		sum += len(`\r\n`)
+		if u.char >= 0 {
+			sum += len(u.plain) * longestEscape
+		} else {
+			sum += len(u.plain)
+		}
 	}
 	return sum
 }
@@ -172,12 +183,13 @@ func (f *form) longest() int {
 func (f *form) match(buf []byte, at int) (end int, ok bool) {
 	var one, two [8]int
 	here, next := append(one[:0], at), two[:0]
-	for i, u := range f.units {
+	for i := range f.units {
+		u := &f.units[i]
 		next = next[:0]
 		for _, place := range here {
 			next = u.read(buf, place, next)
-			for _, br := range breaks {
-				if f.encoding != "" && i > 0 && begins(buf, place, br) {
+			for _, br := range f.breaks {
+				if i > 0 && begins(buf, place, br) {
 					next = u.read(buf, place+len(br), next)
 				}
 			}
@@ -191,11 +203,15 @@ func (f *form) match(buf []byte, at int) (end int, ok bool) {
 }
 
 // read adds the places that follow a place by any spelling.
-func (u unit) read(buf []byte, at int, next []int) []int {
-	for _, s := range u {
-		if begins(buf, at, s) && !slices.Contains(next, at+len(s)) {
-			next = append(next, at+len(s))
-		}
+func (u *unit) read(buf []byte, at int, next []int) []int {
+	switch {
+	case begins(buf, at, u.plain):
+		next = reach(next, at+len(u.plain))
+	case u.other != "" && begins(buf, at, u.other):
+		next = reach(next, at+len(u.other))
+	}
+	if u.char >= 0 {
+		next = u.escaped(buf, at, next)
 	}
 	return next
 }
@@ -214,6 +230,8 @@ func (f *form) kind(text []byte) string {
 		return f.name + ", raw"
 	case strings.Count(string(text), `\`) > strings.Count(f.plain, `\`):
 		return f.name + ", JSON-escaped"
+	case strings.Count(string(text), "&") > strings.Count(f.plain, "&"):
+		return f.name + ", HTML-escaped"
 	}
 	return f.name + ", URL-escaped"
 }

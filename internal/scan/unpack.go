@@ -9,11 +9,13 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -37,7 +39,32 @@ var errTooMuch = errors.New("unpacks to more than is looked at: the rest was not
 const magic = 512
 
 // opaque are the formats that nothing here unpacks, by their first bytes.
-var opaque = map[string]string{"\x28\xb5\x2f\xfd": "zstd", "\xfd7zXZ": "xz", "7z\xbc\xaf\x27\x1c": "7-zip", "Rar!\x1a\x07": "rar"}
+var opaque = map[string]string{"\x28\xb5\x2f\xfd": "is compressed with zstd", "\xfd7zXZ": "is compressed with xz", "7z\xbc\xaf\x27\x1c": "is compressed with 7-zip",
+	"Rar!\x1a\x07": "is compressed with rar", "\x04\x22\x4d\x18": "is compressed with lz4",
+	"PACK\x00\x00\x00": packed, "# v2 git bundle\n": packed, "# v3 git bundle\n": packed}
+
+const packed = "is git's packed history"
+
+// history reads what git has packed.
+const history = "git log -p --all | stagedoor scan -"
+
+// opaqueIn says what a file is that is not looked into. Brotli has no first
+// bytes by which it can be told, and Go's library does not read it: its suffix tells.
+func opaqueIn(path string, head []byte) string {
+	for first, what := range opaque {
+		if !bytes.HasPrefix(head, []byte(first)) {
+			continue
+		}
+		if what == packed {
+			return what + ", which is not looked into: " + history
+		}
+		return what + ", which is not looked into"
+	}
+	if strings.HasSuffix(strings.ToLower(path), ".br") {
+		return "is compressed with brotli, which is not looked into"
+	}
+	return ""
+}
 
 // loose is one object of a git repository.
 var loose = regexp.MustCompile(`(^|[/\\])objects[/\\][0-9a-f]{2}[/\\][0-9a-f]{38,62}$`)
@@ -50,14 +77,49 @@ func (r *run) container(path string, head []byte) func(ctx context.Context, path
 		return r.decompressed(func(b io.Reader) (io.Reader, error) { return gzip.NewReader(b) })
 	case starts("BZh") && len(head) > 4 && string(head[4:min(len(head), 10)]) == "1AY&SY":
 		return r.decompressed(func(b io.Reader) (io.Reader, error) { return bzip2.NewReader(b), nil })
-	case starts("x") && loose.MatchString(path):
+	case zlibbed(path, head):
 		return r.decompressed(func(b io.Reader) (io.Reader, error) { return zlib.NewReader(b) })
 	case starts("PK\x03\x04"):
 		return r.zip
-	case len(head) >= 262 && string(head[257:262]) == "ustar":
+	case tarred(head):
 		return r.tar
 	}
 	return nil
+}
+
+// zlibbed reports whether a file is bare zlib, as git's loose objects are. Its
+// two first bytes are in texts too ("x^2"): what follows must unpack.
+func zlibbed(path string, head []byte) bool {
+	if bytes.HasPrefix(head, []byte("x")) && loose.MatchString(path) {
+		return true // also where it is damaged
+	}
+	z, err := zlib.NewReader(bytes.NewReader(head))
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, z)
+	return err == nil || errors.Is(err, io.ErrUnexpectedEOF) && len(head) == magic
+}
+
+// tarred reports whether a file begins with a header of tar: before POSIX it
+// had no magic, but always a checksum.
+//
+// SPEC: POSIX.1-2017 pax, "ustar Interchange Format", chksum.
+func tarred(head []byte) bool {
+	if len(head) >= 262 && string(head[257:262]) == "ustar" {
+		return true
+	}
+	if len(head) < magic || head[0] == 0 {
+		return false
+	}
+	sum := uint64(8 * ' ') // the field counts as blanks
+	for i, c := range head[:magic] {
+		if i < 148 || i >= 156 {
+			sum += uint64(c)
+		}
+	}
+	said, err := strconv.ParseUint(strings.Trim(string(head[148:156]), " \x00"), 8, 32)
+	return err == nil && said == sum
 }
 
 // look looks at a file or a member of an archive: what it is packed in is
@@ -65,28 +127,29 @@ func (r *run) container(path string, head []byte) func(ctx context.Context, path
 func (r *run) look(ctx context.Context, path string, source io.Reader, depth int) error {
 	b := bufio.NewReader(source)
 	head, _ := b.Peek(magic) // its error comes again
-	for first, name := range opaque {
-		if bytes.HasPrefix(head, []byte(first)) {
-			r.unread(path, "is compressed with "+name+", which is not looked into")
-		}
-	}
-	if bytes.HasPrefix(head, []byte("PACK")) && strings.HasSuffix(path, ".pack") {
-		r.report.Notes = append(r.report.Notes, Note{path, "is git's packed history, which is not looked into: git log -p --all | stagedoor scan -"})
-	}
 	unpack := r.container(path, head)
+	if what := opaqueIn(path, head); what != "" && unpack == nil {
+		r.unread(path, what)
+	}
 	if unpack != nil && depth >= r.bounds.depth {
 		r.unread(path, "is packed too deep: not unpacked")
 		unpack = nil
 	}
-	if unpack == nil {
-		return r.stream(ctx, path, utf8ed(b, head))
+	prefixed := unpack == nil // at least as far as its bytes at the beginning say
+	if prefixed {
+		if err := r.stream(ctx, path, utf8ed(b, head)); err != nil || !r.zipEnds {
+			return err
+		}
+		if unpack = r.appended(path, source, depth); unpack == nil {
+			return nil
+		}
 	}
 	err := unpack(ctx, path, b, source, depth+1)
 	if err == nil || ctx.Err() != nil || errors.Is(err, errTooMuch) {
 		return err
 	}
 	r.unread(path, "cannot be unpacked to its end: "+stripped(err))
-	if whole, ok := source.(*counted); ok && whole.at != nil {
+	if whole, ok := source.(*counted); ok && whole.at != nil && !prefixed {
 		// It only looks like an archive, or is broken: its bytes are looked at as they are.
 		return r.stream(ctx, path, io.NewSectionReader(whole.at, 0, math.MaxInt64))
 	}
@@ -187,6 +250,37 @@ func (r *run) zip(ctx context.Context, path string, b *bufio.Reader, source io.R
 		}
 	}
 	return nil
+}
+
+// appended returns what unpacks a zip behind something else, as in an archive
+// that unpacks itself. nil: it cannot be, which is said.
+func (r *run) appended(path string, source io.Reader, depth int) func(context.Context, string, *bufio.Reader, io.Reader, int) error {
+	whole, ok := source.(*counted)
+	switch {
+	case !ok || whole.at == nil:
+		r.unread(path, "ends in a zip, which is looked into only in a file of its own")
+	case depth >= r.bounds.depth:
+		r.unread(path, "is packed too deep: not unpacked")
+	default:
+		return r.zip
+	}
+	return nil
+}
+
+// endsInZip reports whether the end of a file is the end record of a zip.
+//
+// SPEC: PKWARE APPNOTE 4.3.16.
+func endsInZip(tail []byte) bool {
+	const size = 22 // with a comment of up to 64 KiB behind it
+	for at := len(tail); ; {
+		at = bytes.LastIndex(tail[:at], []byte("PK\x05\x06"))
+		if at < 0 {
+			return false
+		}
+		if rest := len(tail) - at - size; rest >= 0 && rest == int(binary.LittleEndian.Uint16(tail[at+size-2:])) {
+			return true
+		}
+	}
 }
 
 // member looks at a member of an archive, its name included.

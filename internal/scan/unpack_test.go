@@ -64,6 +64,28 @@ func gzOf(t testing.TB, content []byte) []byte {
 	return b.Bytes()
 }
 
+func zlibOf(t testing.TB, content string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	if _, err := io.WriteString(w, content); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// oldTar makes the first header one of Version 7, which had no magic.
+func oldTar(content []byte) []byte {
+	clear(content[257:512])
+	copy(content[148:156], "        ")
+	sum := 0
+	for _, c := range content[:512] {
+		sum += int(c)
+	}
+	copy(content[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return content
+}
+
 func TestArchivesAreLookedInto(t *testing.T) {
 	secret := testSecrets["KEY"]
 	s := scannerFor(map[string]string{"A": secret})
@@ -84,6 +106,10 @@ func TestArchivesAreLookedInto(t *testing.T) {
 		"jar in a jar":    {jar, []string{"!lib/inner.jar!app.properties"}},
 		"two gzip files":  {append(gzOf(t, []byte("x")), gzOf(t, []byte(env))...), []string{""}},
 		"gzip in a gzip":  {gzOf(t, gzOf(t, []byte(env))), []string{""}},
+		"zip, prefixed":   {append([]byte("\x7fELF"+strings.Repeat("\n", 90_000)), zipOf(t, map[string]string{"a/b": env})...), []string{"!a/b"}},
+		"tar of old":      {oldTar(tarOf(t, map[string]string{"a/b": env})), []string{"!a/b"}},
+		"bare zlib":       {zlibOf(t, env), []string{""}},
+		"zlib, .tar":      {zlibOf(t, string(tarOf(t, map[string]string{"a/b": env}))), []string{"!a/b"}},
 		"outside in a ..": {tarOf(t, map[string]string{"../../etc/x": env}), []string{"!../../etc/x"}},
 	} {
 		path := filepath.Join(t.TempDir(), "f")
@@ -141,6 +167,12 @@ func TestWhatCannotBeUnpackedIsReported(t *testing.T) {
 		"zip, encrypted":       {encrypted, 1, "is encrypted"},
 		"zstd":                 {[]byte("\x28\xb5\x2f\xfd" + secret), 1, "is compressed with zstd, which is not looked into"},
 		"xz in a tar":          {tarOf(t, map[string]string{"a.xz": "\xfd7zXZ\x00"}), 0, "is compressed with xz, which is not looked into"},
+		"lz4":                  {[]byte("\x04\x22\x4d\x18" + secret), 1, "is compressed with lz4, which is not looked into"},
+		"git bundle":           {[]byte("# v2 git bundle\n"), 0, "is git's packed history, which is not looked into: git log"},
+		"git pack in a tar":    {tarOf(t, map[string]string{"pack-1": "PACK\x00\x00\x00\x02"}), 0, "is git's packed history, which is not looked into: git log"},
+		"brotli in a tar":      {tarOf(t, map[string]string{"app.js.br": "\x0b\x02\x80abc\x03"}), 0, "is compressed with brotli, which is not looked into"},
+		"prefixed in a tar":    {tarOf(t, map[string]string{"a.exe": "MZ" + string(zipOf(t, map[string]string{"a": secret}))}), 0, "ends in a zip, which is looked into only in a file of its own"},
+		"prefix, broken zip":   {append([]byte(secret), "PK\x05\x06"+strings.Repeat("\xff", 16)+"\x00\x00"...), 1, "cannot be unpacked to its end"},
 		"large zip in a tar":   {tarOf(t, map[string]string{"a.zip": "PK\x03\x04" + string(random) + secret}), 1, "is a zip of more than 1 MiB in an archive: not unpacked"},
 		"archives in archives": {deep, 1, "is packed too deep: not unpacked"},
 		"tar, cut off":         {tarOf(t, map[string]string{"a": secret + strings.Repeat("y", 9000)})[:6000], 2, "cannot be unpacked to its end: unexpected EOF"},
@@ -148,6 +180,17 @@ func TestWhatCannotBeUnpackedIsReported(t *testing.T) {
 		r := look(t, s, c.content)
 		if len(r.Unread) != 1 || !strings.HasPrefix(r.Unread[0].Reason, c.reason) || len(r.Finds) != c.finds || r.Clean() {
 			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestTextIsNoArchive: the first bytes of zlib, and of a zip's end, are in texts
+// and programs too.
+func TestTextIsNoArchive(t *testing.T) {
+	for _, text := range []string{"x^2 + y^2 = z^2", strings.Repeat("x^2 + y^2 = z^2\n", 100), "x\x9c", "x\xda" + string(randomBytes(600)),
+		"PK\x05\x06" + strings.Repeat("\x07", 30), "PK\x05\x06", strings.Repeat("0", 2048), "a" + strings.Repeat("\x00", 147) + "0000000" + strings.Repeat("\x00", 600), "PACKAGE x"} {
+		if r := look(t, scannerFor(nil), []byte(text)); !r.Clean() {
+			t.Errorf("%.20q: %+v", text, r)
 		}
 	}
 }
@@ -180,11 +223,31 @@ func TestGitObjectsAreLookedInto(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := ".git/objects/ab/" + strings.Repeat("0", 38)
-	write(t, filepath.Join(dir, name), b.Bytes())
-	write(t, filepath.Join(dir, ".git/objects/pack/pack-1.pack"), []byte("PACK\x00"))
-	r := runOn(t, scannerFor(map[string]string{"A": secret}), dir)
-	if len(r.Finds) != 1 || !strings.HasSuffix(r.Finds[0].Path, name) || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].Reason, "git log -p --all") {
-		t.Errorf("%+v", r)
+	for _, at := range []string{name, "deeper/" + name} {
+		write(t, filepath.Join(dir, at), b.Bytes())
+		write(t, filepath.Join(dir, strings.TrimSuffix(at, name), ".git/HEAD"), []byte("ref: refs/heads/main\n"))
+		write(t, filepath.Join(dir, strings.TrimSuffix(at, name), ".git/objects/pack/pack-1.pack"), []byte("PACK\x00\x00\x00\x02"))
+	}
+	s := scannerFor(map[string]string{"A": secret})
+	looked := func(r Report, prefix string) {
+		t.Helper()
+		if len(r.Finds) != 1 || r.Finds[0].Path != filepath.Join(dir, prefix+name) || len(r.Unread) != 1 ||
+			!strings.HasSuffix(r.Unread[0].Reason, ": git log -p --all | stagedoor scan -") {
+			t.Errorf("%+v", r)
+		}
+	}
+	// What is deeper down goes out with the rest; the checkout's own does not.
+	r := runOn(t, s, dir)
+	looked(r, "deeper/")
+	if len(r.Notes) != 1 || r.Notes[0].Path != filepath.Join(dir, ".git") || !strings.HasSuffix(r.Notes[0].Reason, history) {
+		t.Errorf("%+v", r.Notes)
+	}
+	looked(runOn(t, s, filepath.Join(dir, ".git")), "")
+	if err := os.Remove(filepath.Join(dir, ".git/HEAD")); err != nil {
+		t.Fatal(err)
+	}
+	if r := runOn(t, s, dir); len(r.Finds) != 2 || len(r.Notes) != 0 {
+		t.Errorf("no repository is left out for its name: %+v", r)
 	}
 }
 

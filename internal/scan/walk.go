@@ -57,6 +57,10 @@ func (r *run) walk(ctx context.Context, at root) error {
 			r.unread(r.shown(path), reasonOf(err))
 			return nil
 		}
+		if entry.IsDir() && checkout(at.path, path) {
+			r.report.Notes = append(r.report.Notes, Note{r.shown(path), "is the checkout's history, which clients do not get: left out, unless it is named itself; " + history})
+			return fs.SkipDir
+		}
 		r.named(r.shown(path), entry.Name())
 		if !entry.Type().IsRegular() {
 			return nil
@@ -71,6 +75,16 @@ func (r *run) walk(ctx context.Context, at root) error {
 		}
 		return r.open(ctx, path)
 	})
+}
+
+// checkout reports whether a path is the git repository of a directory that the
+// caller named. One deeper down belongs to what is published, and is looked into.
+func checkout(root, path string) bool {
+	if path != filepath.Join(root, ".git") {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(path, "HEAD"))
+	return err == nil
 }
 
 // open looks at a file on the disk, or at a pipe that the caller names.
