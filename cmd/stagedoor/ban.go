@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,12 +13,12 @@ import (
 )
 
 type banCmd struct {
-	User   string        `arg:"" help:"The subject of their token, or their identity."`
-	Room   string        `help:"Keep them out of this room alone."`
-	For    time.Duration `help:"For how long: 30m, 24h. Without it, for good."`
-	Until  string        `help:"Until when: 2026-12-31T18:00:00Z." placeholder:"TIME"`
-	Reason string        `help:"For other operators; the person is not told."`
-	Issuer string        `help:"Whose subject, where there are several issuers."`
+	User   string `arg:"" help:"The subject of their token, or their identity."`
+	Room   string `help:"Keep them out of this room alone."`
+	For    span   `help:"For how long: 30m, 24h. Without it, for good." placeholder:"DURATION"`
+	Until  string `help:"Until when: 2026-12-31T18:00:00Z." placeholder:"TIME"`
+	Reason string `help:"For other operators; the person is not told."`
+	Issuer string `help:"Whose subject, where there are several issuers."`
 }
 
 // shownBan is a ban as the API shows it.
@@ -36,17 +37,52 @@ func (c *banCmd) Run(a *app) error {
 	defer o.close()
 	body := map[string]string{"user": c.User, "issuer": c.Issuer, "room": c.Room, "until": c.Until, "reason": c.Reason}
 	if c.For != 0 {
-		body["for"] = c.For.String()
+		body["for"] = time.Duration(c.For).String()
 	}
 	var ban shownBan
 	if err := o.ask(a.ctx, http.MethodPost, "/api/bans", nil, body, &ban); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%s: %s is kept out of %s\n", ban.ID, stagedoor.Printable(ban.Subject), extent(ban))
+	if _, err = fmt.Fprintf(a.out, "%s: %s is kept out of %s\n", ban.ID, stagedoor.Printable(ban.Subject), extent(ban)); err != nil {
+		return err
+	}
+	if stranger(a, o, ban) {
+		_, _ = fmt.Fprintln(a.err, "stagedoor: nobody of that name has been here yet; a subject is counted with its case")
+	}
 	if o.direct {
 		_, _ = fmt.Fprintln(a.err, "stagedoor: written to the database; a door that runs on it takes it over within two seconds")
 	}
-	return err
+	return nil
+}
+
+// stranger reports whether nothing is known of whom a ban keeps out. A door
+// that does not say is no reason to fail: the ban is set.
+func stranger(a *app, o *operations, ban shownBan) bool {
+	var kept stagedoor.Erased
+	body := map[string]any{"user": ban.Subject, "issuer": ban.Issuer, "dryRun": true}
+	err := o.ask(a.ctx, http.MethodPost, "/api/forget", nil, body, &kept)
+	return err == nil && kept.DryRun && kept.Principals == 0
+}
+
+// span is a duration on the command line. Like time.ParseDuration it knows no
+// days, and says what to write instead.
+type span time.Duration
+
+// UnmarshalText reads 30m or 24h.
+func (s *span) UnmarshalText(text []byte) error {
+	given := string(text)
+	d, err := time.ParseDuration(given)
+	if err == nil {
+		*s = span(d)
+		return nil
+	}
+	for unit, hours := range map[string]int{"d": 24, "w": 7 * 24} {
+		digits, found := strings.CutSuffix(given, unit)
+		if n, err := strconv.Atoi(digits); found && err == nil && n > 0 && n < 10000 {
+			return fmt.Errorf("%q is no duration: write %dh", given, n*hours)
+		}
+	}
+	return fmt.Errorf("%q is no duration: write 30m or 24h", given)
 }
 
 // extent says where and for how long.

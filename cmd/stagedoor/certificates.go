@@ -53,7 +53,7 @@ func newCertificates(cfg *config.Config, now func() time.Time, log *slog.Logger)
 	case cfg.TLSCertFile != "":
 		pair := &keyPair{cert: cfg.TLSCertFile, key: cfg.TLSKeyFile, now: now, log: log}
 		if err := pair.load(); err != nil {
-			return certificates{}, failure{exitUsage, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w", err)}
+			return certificates{}, failure{exitUsage, fmt.Errorf("TLS_CERT_FILE, TLS_KEY_FILE: %w; %s", err, fittingPair)}
 		}
 		return certificates{watch: pair.watch, look: pair.look, expiry: func() time.Time { return pair.current.Load().Leaf.NotAfter }, tls: &tls.Config{
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
@@ -62,6 +62,9 @@ func newCertificates(cfg *config.Config, now func() time.Time, log *slog.Logger)
 	}
 	return certificates{}, nil
 }
+
+// fittingPair is what to do about files that cannot be used.
+const fittingPair = "name the certificate chain in TLS_CERT_FILE and the private key that belongs to it in TLS_KEY_FILE, both PEM"
 
 // obtained notes when the certificates that are handed out end: those of the
 // proof of a domain, which tls-alpn-01 asks for, are none.

@@ -170,6 +170,7 @@ func (c *checkCmd) target(a *app, cfg *config.Config, report *config.Report) (ch
 	}
 	issuers, rules, broken := c.issuers(a, cfg)
 	t.Issuers = publishing(cfg, issuers)
+	t.Notes = append(t.Notes, startNotes(a, cfg, report, broken)...)
 	t.LiveKit = livekitOf(a, cfg)
 	t.Stripe = check.Stripe{Key: cfg.StripeSecretKey, API: "https://api.stripe.com", Webhook: len(cfg.StripeWebhookSecret) > 0,
 		MustBeLive: cfg.RequireLiveBilling, Platform: cfg.Platform, Events: billing.Listened()}

@@ -48,14 +48,17 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// tryToken: what is configured here is compared with no token.
+const tryToken = "; try a real token: check --token"
+
 // audiences says for whom a token must be made.
 func (t *Target) audiences(f *findings) {
 	for _, i := range t.Issuers {
 		switch {
 		case len(i.Audiences) > 0:
-			f.pass("callers.audience", i.ID+": aud must be "+quoted(i.Audiences))
+			f.pass("callers.audience", i.ID+": aud must be "+quoted(i.Audiences)+tryToken)
 		case len(i.Parties) > 0:
-			f.pass("callers.audience", i.ID+": azp must be "+quoted(i.Parties))
+			f.pass("callers.audience", i.ID+": azp must be "+quoted(i.Parties)+tryToken)
 		default:
 			f.add("callers.audience", Fail, i.ID+": tokens made for any other application would be taken", "set "+i.Audience+" to the audience of your tokens")
 		}
@@ -63,9 +66,9 @@ func (t *Target) audiences(f *findings) {
 	switch s := t.Shared; {
 	case !s.Configured:
 	case len(s.Audiences) > 0:
-		f.pass("callers.audience", "JWT_SECRET: aud must be "+quoted(s.Audiences))
+		f.pass("callers.audience", "JWT_SECRET: aud must be "+quoted(s.Audiences)+tryToken)
 	case s.Issuer != "":
-		f.pass("callers.audience", "JWT_SECRET: iss must be "+quoted([]string{s.Issuer})+", and a token that names an aud is refused")
+		f.pass("callers.audience", "JWT_SECRET: iss must be "+quoted([]string{s.Issuer})+", and a token that names an aud is refused"+tryToken)
 	default:
 		f.add("callers.audience", Warn, "JWT_SECRET: tokens of any iss are taken, those that name an aud are refused", "if other programs sign tokens with the same secret, set JWT_ISSUER or JWT_AUDIENCE")
 	}

@@ -119,3 +119,12 @@ func TestDifferenceSaysWhatAReaderOverlooks(t *testing.T) {
 		}
 	}
 }
+
+func TestAudienceLeadsToARealToken(t *testing.T) {
+	for _, target := range []Target{
+		{Now: time.Now, Shared: Shared{Configured: true, Audiences: []string{"door"}}},
+		{Now: time.Now, Shared: Shared{Configured: true, Issuer: "app"}},
+	} {
+		want(t, Run(t.Context(), target), "callers.audience", Pass, "; try a real token: check --token")
+	}
+}

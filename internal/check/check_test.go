@@ -75,6 +75,8 @@ func TestWeakSecretsAndNotesAreNamed(t *testing.T) {
 	want(t, r, "secrets.strong", Fail, "JWT_SECRET is a placeholder")
 	want(t, r, "config:LIVEKIT_URL", Fail, "use wss://")
 	want(t, r, "config:OIDC_ISUER", Warn)
+	r = Run(t.Context(), Target{Now: time.Now, Secrets: 2, Weak: []Note{{Name: "JWT_SECRET", What: "is a placeholder", Stops: true}}})
+	want(t, r, "config", Fail, "it does not, because of a secret below")
 	r = Run(t.Context(), Target{Now: time.Now, Secrets: 2})
 	want(t, r, "config", Pass)
 	want(t, r, "secrets.strong", Pass, "2 secrets")
@@ -115,6 +117,28 @@ func TestPrintedReportIsAlignedAndNeedsNoColour(t *testing.T) {
 	data, err := json.Marshal(r)
 	if err != nil || !bytes.Contains(data, []byte(`"id":"livekit.credentials"`)) || !bytes.Contains(data, []byte(`"ok":false`)) {
 		t.Errorf("%s %v", data, err)
+	}
+}
+
+// Ids end in one column where the line has room, and stand behind it where not.
+func TestPrintedReportNamesEveryID(t *testing.T) {
+	long := strings.Repeat("long ", 30)
+	r := Run(t.Context(), Target{Now: time.Now, Notes: []Note{{Name: "SOMETHING", What: long}}})
+	var plain, coloured bytes.Buffer
+	if err := errors.Join(r.Print(&plain, false), r.Print(&coloured, true)); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(plain.String(), "\n")
+	for _, c := range r.Checks {
+		i := slices.IndexFunc(lines, func(line string) bool { return strings.HasSuffix(line, "  "+c.ID) })
+		if i < 0 {
+			t.Errorf("%s is not printed:\n%s", c.ID, plain.String())
+		} else if runes := utf8.RuneCountInString(lines[i]); runes != columns && !(runes > columns && strings.HasSuffix(lines[i], stagedoor.Printable(c.Seen)+"  "+c.ID)) {
+			t.Errorf("%s ends in column %d: %s", c.ID, runes, lines[i])
+		}
+	}
+	if !strings.Contains(coloured.String(), "\x1b[2mstore.durable\x1b[0m\n") {
+		t.Error("ids are not dim")
 	}
 }
 

@@ -144,7 +144,7 @@ func (t *Target) refusal(f *findings, a answer, https bool) bool {
 	case a.status == http.StatusForbidden && code(a) == "https_required" && https:
 		seen := "the door takes requests over https for plain http: the proxy that ends TLS is not trusted"
 		if len(t.Door.Proxies) > 0 {
-			seen += "; trusted are " + strings.Join(t.Door.Proxies, ", ")
+			seen += "; " + t.Door.trusts()
 		}
 		f.add("door.proxy", Fail, seen, "add the proxy's address to TRUSTED_PROXIES: the door's log names it as client of the refused requests; and have the proxy send X-Forwarded-Proto")
 		f.skip("the proxy is not trusted", append(rest, "door.auth")...)
@@ -174,10 +174,19 @@ func (t *Target) refusal(f *findings, a answer, https bool) bool {
 	case len(t.Door.Proxies) == 0:
 		f.pass("door.proxy", "the door takes the request for https")
 	default:
-		f.pass("door.proxy", "trusted: "+strings.Join(t.Door.Proxies, ", "))
+		f.pass("door.proxy", "the door takes the request for https; "+t.Door.trusts())
 	}
 	return true
 }
+
+// trusts names the proxies of this configuration, which need not be the one
+// that the running door was started with.
+func (d Door) trusts() string {
+	return "this configuration trusts " + strings.Join(d.Proxies, ", ") + "; the running door may have another"
+}
+
+// noHSTS is what a browser then does.
+const noHSTS = "no Strict-Transport-Security: a browser may try plain http first"
 
 // encrypted judges whether plain HTTP leads anywhere.
 func (t *Target) encrypted(f *findings, join, plain answer, plainErr error, https bool) {
@@ -190,8 +199,10 @@ func (t *Target) encrypted(f *findings, join, plain answer, plainErr error, http
 		f.add(id, Fail, "callers' tokens travel in the clear to "+t.Door.URL, "unset REQUIRE_HTTPS, and put a proxy that speaks HTTPS in front (TRUSTED_PROXIES), or set TLS_DOMAINS")
 	case plainErr == nil && (code(plain) == "missing_token" || plain.status < 300):
 		f.add(id, Fail, "the same join is served over plain http", "unset REQUIRE_HTTPS, and let the proxy redirect http to https; X-Forwarded-Proto must say what the client used")
+	case !hsts && t.Door.Loopback && !t.Door.RequireHTTPS:
+		f.add(id, Warn, noHSTS, "set REQUIRE_HTTPS=true: on loopback it is off unless asked for, or have the proxy send the header")
 	case !hsts:
-		f.add(id, Warn, "no Strict-Transport-Security: a browser may try plain http first", "unset REQUIRE_HTTPS, or have the proxy send it")
+		f.add(id, Warn, noHSTS, "unset REQUIRE_HTTPS, or have the proxy send the header")
 	case plainErr != nil:
 		f.pass(id, "HSTS is sent; nothing serves plain http")
 	default:

@@ -42,7 +42,7 @@ func refuseWith(status int, code string, headers ...string) http.HandlerFunc {
 func TestProxyThatIsNotTrustedIsNamed(t *testing.T) {
 	_, target := doorDouble(t, refuseWith(http.StatusForbidden, "https_required"))
 	r := Run(t.Context(), target)
-	want(t, r, "door.proxy", Fail, "takes requests over https for plain http", "trusted are 10.0.0.5/32", "TRUSTED_PROXIES")
+	want(t, r, "door.proxy", Fail, "takes requests over https for plain http", "this configuration trusts 10.0.0.5/32; the running door may have another", "TRUSTED_PROXIES")
 	want(t, r, "door.auth", Skip)
 	want(t, r, "door.ready", Pass)
 }
@@ -53,6 +53,15 @@ func TestDoorInOrderPasses(t *testing.T) {
 	for _, id := range []string{"door.ready", "door.auth", "door.proxy", "door.https", "door.limits", "door.cors"} {
 		want(t, r, id, Pass)
 	}
+	want(t, r, "door.proxy", Pass, "this configuration trusts 10.0.0.5/32; the running door may have another")
+}
+
+func TestHTTPSThatLoopbackLeavesOffIsAskedFor(t *testing.T) {
+	_, target := doorDouble(t, refuseWith(http.StatusUnauthorized, "missing_token"))
+	target.Door.Loopback = true
+	want(t, Run(t.Context(), target), "door.https", Warn, "set REQUIRE_HTTPS=true: on loopback it is off unless asked for")
+	target.Door.Loopback = false
+	want(t, Run(t.Context(), target), "door.https", Warn, "unset REQUIRE_HTTPS")
 }
 
 func TestDoorThatStandsOpenIsNamed(t *testing.T) {

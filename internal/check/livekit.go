@@ -106,6 +106,12 @@ func swapped(key, secret string) bool {
 	return livekits(secret) && len(key) > len(secret) || len(key) >= 32 && len(secret) < 32
 }
 
+// exchanged reports whether key and secret are both there and look swapped.
+func (t *Target) exchanged() bool {
+	key, secret := t.LiveKit.Key, t.LiveKit.Secret.Reveal()
+	return key != "" && secret != "" && swapped(key, secret)
+}
+
 // secretShape describes what stands in the secret's place without saying it.
 func secretShape(s string) string {
 	if strings.HasPrefix(s, "API") {
@@ -245,7 +251,7 @@ func (f *findings) failed(id string) bool {
 }
 
 // webhookAdvice is how LiveKit is told where its events go.
-const webhookAdvice = "add <your door>/webhooks/livekit in LiveKit Cloud, Settings, Webhooks, signed with LIVEKIT_API_KEY; on your own server: webhook.urls and webhook.api_key"
+const webhookAdvice = "add <your door>/webhooks/livekit in LiveKit Cloud, Settings, Webhooks, or on your own server in webhook.urls: LiveKit must call the door's public https:// address (over plain HTTP it is refused), and sign with LIVEKIT_API_KEY (webhook.api_key)"
 
 // livekitWebhooks says when LiveKit's last event came.
 func (t *Target) livekitWebhooks(ctx context.Context, f *findings) {

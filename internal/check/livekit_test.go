@@ -38,6 +38,14 @@ func TestSwappedKeyAndSecretAreNamedAndNotSent(t *testing.T) {
 		r := Run(t.Context(), Target{Now: time.Now, LiveKit: livekitAt(server.URL, pair[0], pair[1], time.Now)})
 		want(t, r, "livekit.credentials", Fail, "LIVEKIT_API_KEY and LIVEKIT_API_SECRET are swapped", "exchange the two")
 		want(t, r, "livekit.server", Pass)
+		// One remedy, not a second one that says to make the key longer.
+		weak := Target{Now: time.Now, LiveKit: livekitAt(server.URL, pair[0], pair[1], time.Now), Weak: []Note{{Name: livekitSecret, What: "is shorter than 32 bytes", Remedy: "make a longer one", Stops: true}}}
+		for _, c := range Run(t.Context(), weak).Checks {
+			if strings.Contains(c.Seen+c.Remedy, "shorter") || strings.Contains(c.Remedy, "longer") {
+				t.Errorf("the key is judged as a secret: %+v", c)
+			}
+		}
+		want(t, Run(t.Context(), weak), "secrets.strong", Fail, "see livekit.credentials")
 		for _, c := range r.Checks {
 			if strings.Contains(c.Seen+c.Remedy, goodSecret) {
 				t.Errorf("the secret is printed: %+v", c)
@@ -150,4 +158,11 @@ func TestReasonIsNotReadOffTheTokenThatLiveKitQuotes(t *testing.T) {
 	if got := reason("invalid authorization token: token is expired", token); got != "late" {
 		t.Errorf("%q", got)
 	}
+}
+
+func TestWebhooksThatDoNotComeHaveTwoCauses(t *testing.T) {
+	l := livekitAt("http://127.0.0.1:1", goodKey, goodSecret, time.Now)
+	l.Webhooks = true
+	r := Run(t.Context(), Target{Now: time.Now, LiveKit: l, Store: Store{Path: "x.db", Inspect: func(context.Context) (Kept, error) { return Kept{}, nil }}})
+	want(t, r, "livekit.webhooks", Warn, "none has arrived yet", "the door's public https:// address (over plain HTTP it is refused)", "sign with LIVEKIT_API_KEY (webhook.api_key)")
 }

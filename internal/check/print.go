@@ -23,7 +23,11 @@ func (s State) look() (mark, colour string) {
 	return "·", "2"
 }
 
-// Print writes the report for people: groups, columns, what to do below.
+// columns is how wide a line is, where what was seen fits into it.
+const columns = 100
+
+// Print writes the report for people: groups, columns, each check's id at the end,
+// what to do below.
 // Errors are w's.
 func (r Report) Print(w io.Writer, colour bool) error {
 	paint := func(attribute, text string) string {
@@ -49,7 +53,10 @@ func (r Report) Print(w io.Writer, colour bool) error {
 		mark, tint := c.State.look()
 		title := stagedoor.Printable(c.Title)
 		pad := strings.Repeat(" ", width-utf8.RuneCountInString(title))
-		fmt.Fprintf(&out, "  %s  %s%s  %s\n", paint(tint, mark+" "+string(c.State)), title, pad, stagedoor.Printable(c.Seen))
+		seen, id := stagedoor.Printable(c.Seen), stagedoor.Printable(c.ID)
+		used := 10 + width + 2 + utf8.RuneCountInString(seen) + utf8.RuneCountInString(id)
+		// Ids end in one column. What is longer than a line has its own behind it.
+		fmt.Fprintf(&out, "  %s  %s%s  %s%s%s\n", paint(tint, mark+" "+string(c.State)), title, pad, seen, strings.Repeat(" ", max(columns-used, 2)), paint("2", id))
 		if c.Remedy != "" {
 			fmt.Fprintf(&out, "%10s%s\n", "", paint("2", "→ "+stagedoor.Printable(c.Remedy)))
 		}

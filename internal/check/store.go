@@ -65,11 +65,15 @@ func (t *Target) configuration(ctx context.Context, f *findings) {
 	switch {
 	case len(t.Notes) > 0:
 	case len(t.Weak) > 0:
-		f.add("config", Fail, "it does not: of its secrets", "change those named below")
+		f.add("config", Fail, "it does not, because of a secret below", "change those named below")
 	default:
 		f.pass("config", "nothing is missing, malformed or contradictory")
 	}
 	for _, n := range t.Weak {
+		if n.Name == livekitSecret && t.exchanged() {
+			// A key is no secret that should be longer.
+			n.What, n.Remedy = "looks swapped with LIVEKIT_API_KEY", "see livekit.credentials"
+		}
 		f.add("secrets.strong", Fail, n.Name+" "+n.What, n.Remedy)
 	}
 	switch {

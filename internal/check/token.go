@@ -121,8 +121,8 @@ func (w *walk) begin(ctx context.Context) {
 			return
 		}
 	}
-	if _, err := base64.RawURLEncoding.DecodeString(w.parts[2]); err != nil || w.parts[2] == "" {
-		w.say("form", "it is a signed token", Fail, "its third part (signature) is missing or not base64url: the end was cut off", "copy the token whole; a token without a signature is taken by nobody")
+	if what, remedy := w.unsigned(); what != "" {
+		w.say("form", "it is a signed token", Fail, what, remedy)
 		return
 	}
 	w.say("form", "it is a signed token", Pass, fmt.Sprintf("three parts, %d bytes", len(raw)), "")
@@ -136,6 +136,29 @@ func (w *walk) begin(ctx context.Context) {
 	w.say("kind", "what it is", Pass, "a caller's token: it opens the door, and nothing at LiveKit", "")
 	w.callersToken(ctx)
 }
+
+// unsigned says what is wrong with the third part; empty: it may be a signature.
+func (w *walk) unsigned() (what, remedy string) {
+	alg, _ := w.header["alg"].(string)
+	signature, err := base64.RawURLEncoding.DecodeString(w.parts[2])
+	// RSA's are as long as the key. SPEC: RFC 7518 §3.2, §3.4; RFC 8037 §3.1.
+	size := map[string]int{"HS256": 32, "HS384": 48, "HS512": 64, "ES256": 64, "ES384": 96, "EdDSA": 64}[alg]
+	switch {
+	case w.parts[2] == "" && strings.EqualFold(alg, "none"):
+		return notSigned(w.shown(alg)), signIt
+	case err != nil || len(signature) == 0:
+		return "its third part (signature) is missing or not base64url: the end was cut off", "copy the token whole; a token without a signature is taken by nobody"
+	case len(signature) < size:
+		return fmt.Sprintf("the signature has %s, %s's has %d: the end was cut off", count(len(signature), "byte", "bytes"), alg, size), "copy the token whole, from what your application sends behind Bearer"
+	}
+	return "", ""
+}
+
+// notSigned is said of a token whose header names no algorithm, or none.
+func notSigned(alg string) string { return "it is not signed: its header says alg " + alg }
+
+// signIt is what to do about it.
+const signIt = "have your application sign its tokens: HS256 with JWT_SECRET, or the provider's own key"
 
 // other recognizes what is pasted by mistake. Its text shows nothing of it.
 func (w *walk) other(raw string) (what, remedy string) {
@@ -165,7 +188,7 @@ func (w *walk) other(raw string) (what, remedy string) {
 	case dots == 0 && strings.HasPrefix(raw, "API"):
 		return "this looks like a LiveKit API key, not a token", "stagedoor token --room R --identity I makes a LiveKit token"
 	case dots != 2:
-		return fmt.Sprintf("it has %d parts, a signed token has three: it was cut off, or is an opaque token that only its provider understands", dots+1),
+		return "it has " + count(dots+1, "part", "parts") + ", a signed token has three: it was cut off, or is an opaque token that only its provider understands",
 			"copy the token whole; or have the provider issue JWTs: for many, naming an audience or API when asking for the token is enough"
 	case strings.ContainsAny(raw, "+/="):
 		return "it is in base64, a token is in base64url without =", whole
@@ -233,11 +256,7 @@ func (w *walk) callersToken(ctx context.Context) {
 	}
 	w.times(30*time.Second, true)
 	w.audience(shared, chosen)
-	if sub, _ := w.claims["sub"].(string); sub == "" {
-		w.say("subject", "it names somebody", Fail, "it has no sub", "put the user's id into sub, as a string")
-	} else {
-		w.say("subject", "it names somebody", Pass, "sub "+w.shown(sub), "")
-	}
+	w.subject()
 	w.say("claims", "its other claims", Pass, w.names(), "")
 	if w.ring.Accept == nil {
 		return
@@ -247,6 +266,23 @@ func (w *walk) callersToken(ctx context.Context) {
 		return
 	}
 	w.say("verdict", "the door's verdict", Pass, "taken", "")
+}
+
+// subject looks for whom the token names.
+func (w *walk) subject() {
+	const title = "it names somebody"
+	switch sub := w.claims["sub"].(type) {
+	case float64:
+		w.say("subject", title, Fail, "sub is a number: write it as text", `put the user's id into sub in quotation marks, as "42" (RFC 7519 §4.1.2)`)
+	case string:
+		if sub == "" {
+			w.say("subject", title, Fail, "its sub is empty", "put the user's id into sub, as a string")
+			return
+		}
+		w.say("subject", title, Pass, "sub "+w.shown(sub), "")
+	default:
+		w.say("subject", title, Fail, "it has no sub that is a string", "put the user's id into sub, as a string")
+	}
 }
 
 // detail is what the door would tell the caller, in place of what it logs.
@@ -277,7 +313,7 @@ func (w *walk) algorithm(alg string, shared bool) {
 	const title = "its algorithm is taken"
 	switch {
 	case strings.EqualFold(alg, "none") || alg == "":
-		w.say("algorithm", title, Fail, "it is not signed (alg "+w.shown(alg)+")", "have your application sign its tokens")
+		w.say("algorithm", title, Fail, notSigned(w.shown(alg)), signIt)
 	case shared && w.secretOf(jwtSecret).Empty():
 		w.say("algorithm", title, Fail, alg+" is signed with a shared secret, and JWT_SECRET is not set", "set JWT_SECRET to the secret that it is signed with")
 	case shared && !w.target.Shared.Configured:

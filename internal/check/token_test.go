@@ -145,7 +145,7 @@ func TestWhatIsNoTokenIsNamed(t *testing.T) {
 		"whsec_abc":         "a Stripe key (whsec_",
 		callersSecret:       "the value of JWT_SECRET itself",
 		"a.b.c.d.e":         "a JWE",
-		"opaque-token":      "it has 1 parts",
+		"opaque-token":      "it has 1 part, a",
 		"APIabcdefgh":       "a LiveKit API key",
 		"\"a.b.c\"":         "quotation marks",
 		"a.b .c":            "white space",
@@ -164,7 +164,10 @@ func TestWhatIsNoTokenIsNamed(t *testing.T) {
 	whole := sign(callersSecret, callers(nil)).Reveal()
 	want(t, walked(t, whole[:strings.LastIndex(whole, ".")+1], nil), "token.form", Fail, "the end was cut off")
 	none := signAs(map[string]any{"alg": "none"}, "x", callers(nil)).Reveal()
-	want(t, walked(t, none, nil), "token.algorithm", Fail, "not signed")
+	want(t, walked(t, none, nil), "token.algorithm", Fail, `not signed: its header says alg "none"`)
+	// As libraries write it: nothing behind the second dot.
+	want(t, walked(t, none[:strings.LastIndex(none, ".")+1], nil), "token.form", Fail, `not signed: its header says alg "none"`, "JWT_SECRET")
+	want(t, walked(t, whole[:strings.LastIndex(whole, ".")+1+32], nil), "token.form", Fail, "the signature has 24 bytes, HS256's has 32: the end was cut off")
 }
 
 // walked looks for secrets in what is printed.
@@ -238,4 +241,11 @@ func TestLiveKitTokenIsWalkedThrough(t *testing.T) {
 	}
 	other := sign("another-secret-altogether-0123456789ab", map[string]any{"iss": goodKey, "sub": "a", "exp": now + 60, "video": written}).Reveal()
 	want(t, walked(t, other, nil), "token.signature", Fail, "not signed with LIVEKIT_API_SECRET", "401")
+}
+
+func TestSubjectThatIsNoTextIsNamed(t *testing.T) {
+	for says, sub := range map[string]any{"sub is a number: write it as text": 42, "its sub is empty": "", "no sub that is a string": []string{"ann"}} {
+		want(t, walked(t, sign(callersSecret, callers(map[string]any{"sub": sub})).Reveal(), nil), "token.subject", Fail, says)
+	}
+	want(t, walked(t, sign(callersSecret, callers(map[string]any{"sub": nil})).Reveal(), nil), "token.subject", Fail, "no sub")
 }
