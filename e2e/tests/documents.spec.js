@@ -8,7 +8,7 @@ import { commands, fenced, inlineCode } from '../lib/documents.js';
 import { emptyDirectory, freePort, Program, ROOT, run, STAGEDOOR } from '../lib/program.js';
 import { expect, test } from '../lib/test.js';
 
-const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/api.md', 'docs/clients.md', 'docs/authentication.md', 'docs/billing.md', 'docs/operations.md', 'docs/policy.md'];
+const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/api.md', 'docs/clients.md', 'docs/authentication.md', 'docs/billing.md', 'docs/operations.md', 'docs/policy.md', 'docs/deploy.md', 'docs/checklist.md', 'docs/troubleshooting.md', 'docs/privacy.md', 'docs/livekit.md', 'docs/faq.md'];
 const CALLER_SECRET = 'e2e-only-mN4pQrS6tUvW8xYz1bD3fG5h-caller';
 
 /** Runs one command line as bash does; curl fails where the answer is a refusal. */
@@ -81,7 +81,7 @@ test('README.md: "Deploy in five lines" starts a door', async () => {
       const [, name, value] = pair.match(/^([A-Z_]+)=(\S+)$/);
       environment[name] = value
         .replace('your-api-secret', 'e2e-only-5tUvW8xYz1bD3fG5h7jK9-deploy')
-        .replace(/_your-(key|secret)$/, '_e2eOnly5tUvW8xYz1bD3fG5h7jK9')
+        .replace(/_your-(key|secret)$/, (_, of) => `_e2eOnly${of}5tUvW8xYz1bD3fG5h7jK9`.replace(/key5tUv/, 'key9kLmN'))
         .replace(/\byour-/, 'e2e-');
     }
   }
@@ -121,7 +121,7 @@ test('every make target and every stagedoor command that is named exists', async
   for (const target of targets) expect(makefile, `make ${target}`).toMatch(new RegExp(`^${target}:`, 'm'));
 
   const named = typed.map((line) => line.match(/^(?:bin\/)?stagedoor (policy \S+|\S+)(.*)$/)).filter(Boolean);
-  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'token', 'version', 'explain', 'ban', 'unban', 'bans', 'sync', 'policy test', 'policy explain']));
+  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'check', 'token', 'version', 'explain', 'ban', 'unban', 'bans', 'audit', 'forget', 'scan', 'sync', 'policy test', 'policy explain']));
   const { stdout: all } = await run(STAGEDOOR, ['--help']);
   for (const [line, command, rest] of named) {
     expect(all, line).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
