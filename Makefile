@@ -87,8 +87,9 @@ reproducible: tools ## build the commit twice, in two places with caches of thei
 	@$(GO) run ./tools/release reproducible
 
 .PHONY: docs
-docs: ## write docs/configuration.md anew from the Config struct
+docs: ## write docs/configuration.md anew from the Config struct, docs/reference.md from docs/openapi.yaml
 	$(GO) test ./internal/config -run TestConfigurationDoc -count=1 -update
+	cd conformance && $(GO) test ./httpapi -run 'TestRenderedReference$$' -count=1 -update
 
 .PHONY: clean
 clean: ## remove what was built
