@@ -172,7 +172,7 @@ type Config struct {
 	LogLevel slog.Level `env:"LOG_LEVEL" default:"info"`
 	// Form of the log: `json` or `text`.
 	LogFormat string `env:"LOG_FORMAT" derived:"'json'; 'text' on a terminal" oneof:"json,text"`
-	// Where OpenTelemetry traces are sent: a collector's address for OTLP over HTTP, such as `http://localhost:4318`; `/v1/traces` is appended. OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME and the other standard OTEL_* names are heeded in the environment.
+	// Where OpenTelemetry traces are sent: a collector's address for OTLP over HTTP, such as `http://localhost:4318`; `/v1/traces` is appended. OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER and OTEL_SERVICE_NAME are heeded in the environment.
 	OTLPEndpoint *url.URL `env:"OTEL_EXPORTER_OTLP_ENDPOINT" derived:"off" schemes:"http,https"`
 
 	// Mode is what the configuration was checked for.

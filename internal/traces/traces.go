@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -56,9 +56,7 @@ type Tracer struct {
 //
 // SPEC: OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP".
 func New(ctx context.Context, o Options) (*Tracer, error) {
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(o.Endpoint.JoinPath("v1/traces").String()),
-		otlptracehttp.WithTimeout(sendPatience),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: givenUp}))
+	exporter, err := otlptrace.New(ctx, newUploader(o.Endpoint.JoinPath("v1/traces").String()))
 	if err != nil {
 		return nil, err
 	}
