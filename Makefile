@@ -45,6 +45,7 @@ lint: ## formatting and vet, in all modules
 test-go: web/dist/index.html web/node_modules/.package-lock.json ## Go tests with the race detector
 	$(GO) test -race ./...
 	$(GO) test -count=1 -run '^TestRefusalsAreAlike$$' ./internal/authn # the race detector has no time for all of its 20,000 tries
+	$(GO) test -count=1 ./internal/ratelimit # nor for ten million addresses
 
 .PHONY: test-fuzz
 test-fuzz: ## every fuzz target for one second

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"stagedoor/internal/config"
 )
 
 // joinAs asks the door at url for a room in somebody's name.
@@ -125,5 +129,31 @@ func TestStrangersHaveABudgetOfLines(t *testing.T) {
 	}
 	if written > 2*linesAtOnce || len(l.of) > mostNetworks+1 {
 		t.Errorf("%d lines, %d networks", written, len(l.of))
+	}
+}
+
+// The real program writes no line for every guess.
+func TestGuessesDoNotFillTheLogOfTheProgram(t *testing.T) {
+	t.Parallel()
+	door, url, log := startServe(t)
+	for range 2 * strangersLines {
+		if resp := joinAs(t, url, "mallory", "another-"+callerSecret); resp.StatusCode != 401 {
+			t.Fatal(resp.Status)
+		}
+	}
+	_ = door.Process.Kill()
+	_ = door.Wait()
+	if lines := strings.Count(log.String(), `"status":401`); lines != strangersLines {
+		t.Errorf("%d lines of %d guesses", lines, 2*strangersLines)
+	}
+}
+
+func TestPlacesAreThoseOfTheConfiguration(t *testing.T) {
+	rate := config.Rate{Count: 1, Per: time.Minute}
+	for most, want := range map[int]int{0: inFlightPerProcessor * runtime.GOMAXPROCS(0), 7: 7} {
+		l, err := newLimits(&config.Config{RateLimitUser: rate, RateLimitIP: rate, RateLimitFailures: rate, MaxInFlight: most}, slog.New(slog.DiscardHandler))
+		if err != nil || l.InFlight != want || l.Waiting != mostWaiting {
+			t.Errorf("%d: %d and %d, %v", most, l.InFlight, l.Waiting, err)
+		}
 	}
 }

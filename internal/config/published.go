@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	_ "embed" // for the list
-	"strings"
 )
 
 // publishedMarks are 1,826 marks of eight bytes each, in ascending order: the
@@ -22,10 +21,7 @@ var publishedMarks []byte
 // markSize is the length of one mark.
 const markSize = 8
 
-// listed reports whether a secret is on the list, in any case.
-func listed(secret string) bool { return marked(strings.ToLower(strings.TrimSpace(secret))) }
-
-// marked is listed for a text in lower case.
+// marked reports whether a secret, in lower case, is on the list.
 func marked(lower string) bool {
 	sum := sha256.Sum256([]byte(lower))
 	mark := sum[:markSize]

@@ -41,11 +41,11 @@ func testAddresses(t *testing.T, build func(*testing.T, Config) Limiter) {
 		l := build(t, Config{Policy: perMinute, Now: newHandClock().now})
 		spend(t, l, Address(netip.Addr{}))
 		for _, text := range []string{"", "unknown", "192.0.2.256", "192.0.2.1:80", "192.0.2.010", "[::1]"} {
-			if take(t, l, AddressText(text)).Allowed {
+			if take(t, l, addressText(text)).Allowed {
 				t.Errorf("%q has a budget of its own", text)
 			}
 		}
-		if !take(t, l, AddressText("192.0.2.1")).Allowed {
+		if !take(t, l, addressText("192.0.2.1")).Allowed {
 			t.Error("an address pays for those without one")
 		}
 	})

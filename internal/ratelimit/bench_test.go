@@ -71,13 +71,3 @@ func BenchmarkBurstsFlood(b *testing.B) {
 		bursts.Refused(numbered(int(rand.Uint32())))
 	}
 }
-
-func BenchmarkFields(b *testing.B) {
-	d := take(b, memory(b, Config{Policy: perMinute}), numbered(1))
-	b.ReportAllocs()
-	for b.Loop() {
-		if len(d.RateLimit())+len(d.RateLimitPolicy()) == 0 {
-			b.Fatal("empty")
-		}
-	}
-}

@@ -47,16 +47,6 @@ func Address(addr netip.Addr) Key {
 	}
 }
 
-// AddressText is Address of an address in text; of anything else it is the key
-// that all callers without a known address share.
-func AddressText(text string) Key {
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return Key{kind: unknown}
-	}
-	return Address(addr)
-}
-
 // Principal is the key of a verified caller, on whatever address or device.
 // Without an issuer or a subject it is the zero Key.
 func Principal(issuer, subject string) Key {
