@@ -151,7 +151,7 @@ test('a moderator mutes and removes; whoever was removed stays out with every to
 
   const asked = Date.now();
   const removed = await moderate(hosts, { identity: 'fred', action: 'remove' });
-  expect(removed.status).toBe(200);
+  expect(removed.status, removed.text).toBe(200);
   expect(Date.parse(removed.body.until) - asked).toBeGreaterThan(115_000);
   const out = await noted(guest, { what: 'disconnected' });
   expect(out).toMatchObject({ reason: 'PARTICIPANT_REMOVED' });

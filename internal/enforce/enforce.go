@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"stagedoor"
 )
 
@@ -34,8 +36,9 @@ const (
 // Enforcer is safe for concurrent use. Nothing is enforced until Run runs.
 type Enforcer struct {
 	Options
-	slots chan struct{}
-	seen  recent // ids of LiveKit's events
+	slots   chan struct{}
+	seen    recent // ids of LiveKit's events
+	leaving singleflight.Group
 
 	mu     sync.Mutex
 	ctx    context.Context // of Run; nil before and after
@@ -302,7 +305,7 @@ func (e *Enforcer) update(ctx context.Context, t target, j *job, decision staged
 
 // remove puts somebody out who may not be there.
 func (e *Enforcer) remove(ctx context.Context, t target, j *job, why stagedoor.Kind) error {
-	there, err := e.Rooms.Remove(ctx, t.room, t.identity)
+	there, err := e.out(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -312,6 +315,16 @@ func (e *Enforcer) remove(ctx context.Context, t target, j *job, why stagedoor.K
 	}
 	e.forget(t)
 	return nil
+}
+
+// out has LiveKit put somebody out, once for all who ask for it meanwhile: to the
+// second of two that overlap LiveKit v1.13.5 may answer only "unavailable", after
+// three seconds. It does not end with ctx. false when there was nobody.
+func (e *Enforcer) out(ctx context.Context, t target) (bool, error) {
+	there, err, _ := e.leaving.Do(string(t.room)+"\x00"+string(t.identity), func() (any, error) {
+		return e.Rooms.Remove(context.WithoutCancel(ctx), t.room, t.identity)
+	})
+	return there == true, err
 }
 
 // remind has a target decided again at a known end that comes before a later
