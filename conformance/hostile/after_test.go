@@ -43,18 +43,26 @@ func (d *door) caller() *http.Client {
 	return &http.Client{Transport: transport, Timeout: joinWithin}
 }
 
-// join is a correct caller's.
-func (d *door) join(client *http.Client, subject string) error {
+// joinRequest is a correct caller's.
+func (d *door) joinRequest(subject string) (*http.Request, error) {
 	scheme := "http://"
 	if d.roots != nil {
 		scheme = "https://"
 	}
 	request, err := http.NewRequest(http.MethodPost, scheme+d.address+"/api/join", strings.NewReader(`{"room":"stage"}`))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+callerToken(subject))
 	request.Header.Set("Content-Type", "application/json")
+	return request, nil
+}
+
+func (d *door) join(client *http.Client, subject string) error {
+	request, err := d.joinRequest(subject)
+	if err != nil {
+		return err
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return err

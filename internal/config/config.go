@@ -147,7 +147,7 @@ type Config struct {
 	// Failed authentications of one address. Once spent, only further failing requests are refused.
 	RateLimitFailures Rate `env:"RATE_LIMIT_FAILURES" default:"30/m"`
 
-	// Requests that are worked on at once. What comes beyond waits for a moment and is then 503.
+	// Requests that are worked on at once. What comes beyond waits for a moment and is then 503; so it is while a quarter as many wait for a processor.
 	MaxInFlight int `env:"MAX_IN_FLIGHT" derived:"4 for each processor" min:"1" max:"100000"`
 
 	// # Operators

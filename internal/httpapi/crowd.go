@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"stagedoor"
@@ -15,15 +14,15 @@ import (
 type crowd struct {
 	working, all chan struct{}
 	// of counts the requests of each network, so that none has more than a share.
-	mu    sync.Mutex
-	of    map[netip.Prefix]int
-	begun time.Time
-	// empty is how long after begun somebody last found a place without waiting.
-	empty atomic.Int64
+	mu     sync.Mutex
+	of     map[netip.Prefix]int
+	strain strain
+	// behind reports whether the processors are behind with what is begun; nil: never.
+	behind func() bool
 }
 
-func newCrowd(working, waiting int) *crowd {
-	return &crowd{working: make(chan struct{}, working), all: make(chan struct{}, working+waiting), of: map[netip.Prefix]int{}, begun: time.Now()}
+func newCrowd(working, waiting int, behind func() bool) *crowd {
+	return &crowd{working: make(chan struct{}, working), all: make(chan struct{}, working+waiting), of: map[netip.Prefix]int{}, behind: behind, strain: strain{few: 4 * working}}
 }
 
 // share is the part of all places that one network may have: who makes the
@@ -61,25 +60,6 @@ func (c *crowd) dismiss(n netip.Prefix) {
 	}
 }
 
-// How long a request waits to be worked on: burstPatience where the queue was
-// empty a moment ago, since many that come at once are no overload and are done
-// soon; overloadPatience where it was not, since then all would wait for as
-// long as anybody may, and for nothing.
-//
-// SPEC: queue.acm.org/detail.cfm?id=2839461, "Controlled delay".
-const (
-	burstPatience    = 100 * time.Millisecond
-	overloadPatience = 5 * time.Millisecond
-)
-
-// patience is how long whoever comes now may wait.
-func (c *crowd) patience() time.Duration {
-	if time.Since(c.begun)-time.Duration(c.empty.Load()) <= burstPatience {
-		return burstPatience
-	}
-	return overloadPatience
-}
-
 // enter takes a place for a request of an address, and reports whether there was one.
 func (c *crowd) enter(addr netip.Addr) (*place, bool) {
 	from := network(addr)
@@ -92,7 +72,7 @@ func (c *crowd) enter(addr netip.Addr) (*place, bool) {
 		c.dismiss(from)
 		return nil, false
 	}
-	if !c.begin() {
+	if !c.begin(from) {
 		<-c.all
 		c.dismiss(from)
 		return nil, false
@@ -101,14 +81,22 @@ func (c *crowd) enter(addr netip.Addr) (*place, bool) {
 }
 
 // begin waits until a request can be worked on, for as long as it may.
-func (c *crowd) begin() bool {
+func (c *crowd) begin(from netip.Prefix) bool {
+	behind := c.behind != nil && c.behind()
+	overload := c.strain.overload(from, behind || len(c.working) == cap(c.working))
+	if overload && behind {
+		return false
+	}
 	select {
 	case c.working <- struct{}{}:
-		c.empty.Store(int64(time.Since(c.begun)))
 		return true
 	default:
 	}
-	timer := time.NewTimer(c.patience())
+	wait := burst
+	if overload {
+		wait = patience
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case c.working <- struct{}{}:
@@ -195,7 +183,9 @@ func (a *api) limitInFlight(next http.Handler) http.Handler {
 	if a.Limits.InFlight <= 0 {
 		return next
 	}
-	callers, events := newCrowd(a.Limits.InFlight, a.Limits.Waiting), newCrowd(a.Limits.InFlight, a.Limits.Waiting)
+	callers := newCrowd(a.Limits.InFlight, a.Limits.Waiting, a.Limits.Behind)
+	events := newCrowd(a.Limits.InFlight, a.Limits.Waiting, nil)
+	refused := make(lull, mostUnhurried)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isProbe(r) {
 			next.ServeHTTP(w, r)
@@ -208,6 +198,7 @@ func (a *api) limitInFlight(next http.Handler) http.Handler {
 		p, ok := where.enter(recordOf(r.Context()).address())
 		if !ok {
 			recordOf(r.Context()).limit = "in flight"
+			refused.wait()
 			refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "the door is busy; try again", RetryAfter: time.Second})
 			return
 		}

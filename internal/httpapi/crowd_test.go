@@ -57,42 +57,6 @@ func TestOverloadIsRefusedBeforeAnyWork(t *testing.T) {
 	}
 }
 
-// Many at the same moment are served, one after the other.
-func TestBurstIsNoOverload(t *testing.T) {
-	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 500 })
-	var group sync.WaitGroup
-	for range 50 {
-		group.Go(func() {
-			if resp := h.do(t, request{}); resp.StatusCode != 200 {
-				t.Error(resp.Status)
-			}
-		})
-	}
-	group.Wait()
-}
-
-// Where the queue has not been empty for a while, nobody waits long in it.
-func TestStandingQueueIsCutShort(t *testing.T) {
-	c := newCrowd(1, 31)
-	held, _ := c.enter(netip.Addr{})
-	if p := c.patience(); p != burstPatience {
-		t.Errorf("at once: %v", p)
-	}
-	c.begun = c.begun.Add(-2 * burstPatience)
-	if p := c.patience(); p != overloadPatience {
-		t.Errorf("later: %v", p)
-	}
-	if _, ok := c.enter(netip.Addr{}); ok {
-		t.Error("there is no place")
-	}
-	held.leave()
-	next, ok := c.enter(netip.Addr{})
-	if !ok || c.patience() != burstPatience {
-		t.Errorf("when it has been empty: %v %v", ok, c.patience())
-	}
-	next.leave()
-}
-
 // outside authenticates after a wait for somebody outside.
 type outside struct {
 	stagedoor.Authenticator
@@ -215,7 +179,7 @@ func TestAnswersThatAreNotTakenKeepNobodyOut(t *testing.T) {
 }
 
 func TestOneNetworkHasItsShareAlone(t *testing.T) {
-	c := newCrowd(16, 16)
+	c := newCrowd(16, 16, nil)
 	for address, same := range map[string]string{
 		"192.0.2.1": "::ffff:192.0.2.1", "2001:db8:1:2::1": "2001:db8:1:ffff::9", "fe80::1%eth0": "fe80::2%eth1",
 	} {
@@ -235,7 +199,7 @@ func TestOneNetworkHasItsShareAlone(t *testing.T) {
 
 // All places are there in the end, whatever was given, taken and left when.
 func TestPlacesAreNeverLost(t *testing.T) {
-	c := newCrowd(4, 124)
+	c := newCrowd(4, 124, nil)
 	var group sync.WaitGroup
 	for range 200 {
 		group.Go(func() {

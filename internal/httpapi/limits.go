@@ -40,6 +40,10 @@ type Limits struct {
 	// how many more may be waiting for a body, an issuer, Stripe or LiveKit
 	// meanwhile. Webhooks have as many places of their own.
 	InFlight, Waiting int
+	// Behind reports whether the processors are behind with what was begun, which
+	// no number of requests tells: one that waits for nobody is done before the
+	// next is read. Callers are refused then; nil means never.
+	Behind func() bool
 	// Address counts a request of an address, before anything is looked at.
 	Address func(netip.Addr) Quota
 	// Failure counts a failed authentication of an address.
