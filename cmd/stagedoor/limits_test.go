@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,5 +157,41 @@ func TestPlacesAreThoseOfTheConfiguration(t *testing.T) {
 		if err != nil || l.InFlight != want || l.Waiting != mostWaiting {
 			t.Errorf("%d: %d and %d, %v", most, l.InFlight, l.Waiting, err)
 		}
+	}
+}
+
+// More goroutines that spin than there are processors: some are ready and do not run.
+func TestBehindIsWhatWaitsForAProcessor(t *testing.T) {
+	rate := config.Rate{Count: 1, Per: time.Minute}
+	l, err := newLimits(&config.Config{RateLimitUser: rate, RateLimitIP: rate, RateLimitFailures: rate}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	becomes := func(want bool) bool {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if l.Behind() == want {
+				return true
+			}
+		}
+		return false
+	}
+	if !becomes(false) {
+		t.Error("behind, and there is nothing to do")
+	}
+	var stop atomic.Bool
+	var group sync.WaitGroup
+	for range 4 * runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for !stop.Load() {
+			}
+		})
+	}
+	if !becomes(true) {
+		t.Error("not behind with four times as much as there are processors")
+	}
+	stop.Store(true)
+	group.Wait()
+	if !becomes(false) {
+		t.Error("behind, and all is done")
 	}
 }

@@ -19,10 +19,13 @@ type crowd struct {
 	strain strain
 	// behind reports whether the processors are behind with what is begun; nil: never.
 	behind func() bool
+	// patience is how long a request may wait for a place under overload.
+	patience time.Duration
 }
 
-func newCrowd(working, waiting int, behind func() bool) *crowd {
-	return &crowd{working: make(chan struct{}, working), all: make(chan struct{}, working+waiting), of: map[netip.Prefix]int{}, behind: behind, strain: strain{few: 4 * working}}
+func newCrowd(working, waiting int, behind func() bool, patience time.Duration) *crowd {
+	return &crowd{working: make(chan struct{}, working), all: make(chan struct{}, working+waiting), of: map[netip.Prefix]int{},
+		strain: strain{few: 4 * working}, behind: behind, patience: patience}
 }
 
 // share is the part of all places that one network may have: who makes the
@@ -92,9 +95,9 @@ func (c *crowd) begin(from netip.Prefix) bool {
 		return true
 	default:
 	}
-	wait := burst
-	if overload {
-		wait = patience
+	wait := c.patience
+	if !overload {
+		wait = max(wait, burst)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -183,8 +186,8 @@ func (a *api) limitInFlight(next http.Handler) http.Handler {
 	if a.Limits.InFlight <= 0 {
 		return next
 	}
-	callers := newCrowd(a.Limits.InFlight, a.Limits.Waiting, a.Limits.Behind)
-	events := newCrowd(a.Limits.InFlight, a.Limits.Waiting, nil)
+	callers := newCrowd(a.Limits.InFlight, a.Limits.Waiting, a.Limits.Behind, callersPatience)
+	events := newCrowd(a.Limits.InFlight, a.Limits.Waiting, nil, eventsPatience)
 	refused := make(lull, mostUnhurried)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isProbe(r) {

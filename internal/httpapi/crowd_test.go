@@ -179,7 +179,7 @@ func TestAnswersThatAreNotTakenKeepNobodyOut(t *testing.T) {
 }
 
 func TestOneNetworkHasItsShareAlone(t *testing.T) {
-	c := newCrowd(16, 16, nil)
+	c := newCrowd(16, 16, nil, callersPatience)
 	for address, same := range map[string]string{
 		"192.0.2.1": "::ffff:192.0.2.1", "2001:db8:1:2::1": "2001:db8:1:ffff::9", "fe80::1%eth0": "fe80::2%eth1",
 	} {
@@ -199,7 +199,7 @@ func TestOneNetworkHasItsShareAlone(t *testing.T) {
 
 // All places are there in the end, whatever was given, taken and left when.
 func TestPlacesAreNeverLost(t *testing.T) {
-	c := newCrowd(4, 124, nil)
+	c := newCrowd(4, 124, nil, callersPatience)
 	var group sync.WaitGroup
 	for range 200 {
 		group.Go(func() {

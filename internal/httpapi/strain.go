@@ -19,8 +19,11 @@ const (
 	// calm is how long it must have been at ease before it may have a burst again,
 	// and the time over which requests are counted.
 	calm = 100 * time.Millisecond
-	// patience is how long a request may wait for a place under overload.
-	patience = 2 * time.Millisecond
+	// callersPatience is how long a caller may wait for a place under overload, and
+	// eventsPatience how long an event may: nobody looks on, and who sent it sends it
+	// again only minutes later.
+	callersPatience = 2 * time.Millisecond
+	eventsPatience  = 100 * time.Millisecond
 )
 
 // strain tells a burst from overload, and whose it is. Safe for concurrent use.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 // Many at the same moment are served, one after the other.
 func TestBurstIsNoOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(1, 500, nil)
+		c := newCrowd(1, 500, nil, callersPatience)
 		var group sync.WaitGroup
 		for range 19 {
 			group.Go(func() {
@@ -32,13 +33,13 @@ func TestBurstIsNoOverload(t *testing.T) {
 // Where the queue has not been empty for a while, nobody waits long in it.
 func TestStandingQueueIsCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(1, 31, nil)
+		c := newCrowd(1, 31, nil, callersPatience)
 		for range c.strain.few {
 			p, _ := c.enter(netip.Addr{})
 			p.leave()
 		}
 		held, _ := c.enter(netip.Addr{})
-		for _, want := range []time.Duration{burst, patience, patience} {
+		for _, want := range []time.Duration{burst, callersPatience, callersPatience} {
 			asked := time.Now()
 			if _, ok := c.enter(netip.Addr{}); ok || time.Since(asked) != want {
 				t.Errorf("a place: %v, after %v, not %v", ok, time.Since(asked), want)
@@ -102,11 +103,32 @@ func TestCallersAreRefusedWhileProcessorsAreBehind(t *testing.T) {
 	})
 }
 
+// Nobody looks on while an event waits, and one that is refused comes again much later.
+func TestEventsWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(func(o *Options) {
+			o.Limits.InFlight, o.Limits.Waiting = 1, 500
+			o.StripeEvent = func(context.Context, []byte, string) error { time.Sleep(4 * burst); return nil }
+		})
+		var group sync.WaitGroup
+		for range 2 {
+			group.Go(func() {
+				resp := h.do(t, request{path: "/webhooks/stripe", header: map[string]string{"Stripe-Signature": "x"}})
+				if resp.StatusCode != 200 {
+					t.Error(resp.Status)
+				}
+			})
+			time.Sleep(time.Millisecond) // the first is taken
+		}
+		group.Wait()
+	})
+}
+
 // Overload is known by who asks much. What else keeps the processors busy, such
 // as connections that dribble, keeps nobody out; nor does one network another.
 func TestFewAreServedUnderAnybodysOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(4, 31, func() bool { return true })
+		c := newCrowd(4, 31, func() bool { return true }, callersPatience)
 		ask := func(addr string) bool {
 			p, ok := c.enter(netip.MustParseAddr(addr))
 			if ok {
