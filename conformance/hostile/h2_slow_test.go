@@ -60,6 +60,15 @@ func TestStreamsLeftOpenAreCutWhileCallersJoin(t *testing.T) {
 	d.recovered(t)
 }
 
+// mustBeFew fails when so many of an attack's requests were refused as too many
+// at once that nothing else was tried.
+func mustBeFew(t *testing.T, busy, all int) {
+	t.Helper()
+	if busy > all/2 {
+		t.Errorf("%d of %d were refused at once", busy, all)
+	}
+}
+
 // More streams than the door serves at once are refused, and the others served.
 func TestTooManyStreamsAreRefused(t *testing.T) {
 	t.Parallel()
