@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"net/url"
 	"reflect"
@@ -273,6 +274,9 @@ func parseBytes(raw string, into *Bytes) *Problem {
 	n, err := strconv.ParseInt(digits, 10, 32)
 	if err != nil || !known || strings.Trim(digits, "0123456789") != "" {
 		return &Problem{What: "is not a size", Remedy: "write 100MB or 1GB"}
+	}
+	if n > math.MaxInt64/unit {
+		return &Problem{What: "is larger than any file can be", Remedy: "write 100MB or 1GB"}
 	}
 	if *into = Bytes(n * unit); *into != 0 && *into < leastFile {
 		return &Problem{What: "is so small that files would be begun all the time", Remedy: "write 2MB or more, or 0 for one file without end"}

@@ -49,10 +49,26 @@ func written(value any) (string, bool) {
 	case Rate:
 		unit := map[time.Duration]string{time.Second: "s", time.Minute: "m", time.Hour: "h"}[v.Per]
 		return fmt.Sprintf("%d/%s", v.Count, unit), unit != "" && v.Count >= 1
+	case Bytes:
+		return writtenBytes(v), true
 	case slog.Level:
 		return strings.ToLower(v.String()), true
 	}
 	return "", false
+}
+
+// writtenBytes writes a size with the largest unit that divides it: parseBytes
+// takes at most 31 bits of digits.
+func writtenBytes(size Bytes) string {
+	for _, unit := range []struct {
+		bytes Bytes
+		name  string
+	}{{1e12, "TB"}, {1e9, "GB"}, {1e6, "MB"}, {1e3, "KB"}} {
+		if size != 0 && size%unit.bytes == 0 {
+			return fmt.Sprint(int64(size/unit.bytes)) + unit.name
+		}
+	}
+	return fmt.Sprint(int64(size))
 }
 
 // FuzzValues gives any text to the parser of every variable. What is taken is,
@@ -67,11 +83,15 @@ func FuzzValues(f *testing.F) {
 		reflect.TypeFor[time.Duration](): {"1h", "90s", "150500ms", "-1h", "0", "60"}, reflect.TypeFor[Rate](): {"5/s", "60/m", "0/h", "1000000001/h", "\u0663/m", "+5/m"},
 		reflect.TypeFor[*url.URL](): addresses, reflect.TypeFor[stagedoor.Secret](): secrets, reflect.TypeFor[[]stagedoor.Secret](): secrets, reflect.TypeFor[string](): texts,
 		reflect.TypeFor[[]string](): {"a,b, c ,a", "a,,b", "active,trialing", "https://a.example,https://[::1]:3000", "*", "null", "door.example.com,x"}, reflect.TypeFor[[]netip.Prefix](): {"10.0.0.0/8,fd00::/8", "::ffff:10.0.0.0/104", "10.0.0.1/8"},
+		reflect.TypeFor[Bytes](): {"0", "100MB", "2147483647TB", "2147483648", "1999999", "1500KB", "2000001", "0TB", "+5MB", "5mb"},
 	}
 	seen := map[string]bool{}
 	for i, field := range list {
 		if kind := field.Type.String() + field.Tag.Get("as") + field.Tag.Get("oneof"); !seen[kind] {
 			seen[kind] = true
+			if len(seeds[field.Type]) == 0 {
+				f.Fatalf("%s: there are no seeds of its type %v", field.Name, field.Type)
+			}
 			for at, seed := range seeds[field.Type] {
 				f.Add(uint8(i), seed, uint8(at))
 			}
