@@ -27,7 +27,7 @@ tools:
 	@scripts/need node
 
 .PHONY: test
-test: setup build bin/livekit-server lint test-go test-fuzz test-conformance test-deploy test-client test-scan test-e2e ## everything; installs what it needs
+test: setup build bin/livekit-server lint test-go test-conformance test-deploy test-client test-scan test-e2e ## everything; installs what it needs
 	@echo "all tests passed"
 
 .PHONY: setup
@@ -35,11 +35,12 @@ setup: ## install the compiler, the browser and the Prometheus that tests need (
 	@scripts/setup
 
 .PHONY: lint
-lint: ## formatting and vet, in all modules
+lint: ## formatting, vet and fuzz seeds, in all modules
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt -w on: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	cd conformance && $(GO) vet ./...
 	cd deploy && $(GO) vet ./...
+	@scripts/fuzz seeds
 
 .PHONY: test-go
 test-go: web/dist/index.html web/node_modules/.package-lock.json ## Go tests with the race detector
@@ -47,13 +48,13 @@ test-go: web/dist/index.html web/node_modules/.package-lock.json ## Go tests wit
 	$(GO) test -count=1 -run '^TestRefusalsAreAlike$$' ./internal/authn # the race detector has no time for all of its 20,000 tries
 	$(GO) test -count=1 ./internal/ratelimit # nor for ten million addresses
 
-.PHONY: test-fuzz
-test-fuzz: ## every fuzz target for one second
-	@scripts/fuzz 1s
-
 .PHONY: fuzz
-fuzz: ## every fuzz target for thirty seconds
+fuzz: ## search with every fuzz target for thirty seconds; `make test` runs their seeds
 	@scripts/fuzz 30s
+
+.PHONY: fuzz-nightly
+fuzz-nightly: ## search with every fuzz target for five minutes (an hour and a half on two cores)
+	@scripts/fuzz 5m
 
 .PHONY: test-conformance
 test-conformance: bin/livekit-server ## our tokens and verifier against LiveKit's library, a real server and Wycheproof
