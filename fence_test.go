@@ -1,6 +1,7 @@
 package stagedoor_test
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -15,14 +16,55 @@ import (
 // module is this module's path.
 const module = "stagedoor"
 
-// assets are folders that only embed what other languages wrote; cmd alone
-// hands them to the rooms.
+// assets are folders that only embed what other languages wrote.
 var assets = []string{"client", "docs", "web"}
 
-// TestFence keeps the house in shape: cmd above internal above the root, no
-// room importing another, nothing but the standard library in the root,
-// `testing` in tests only, and no room without a subject. It reads the files
-// itself: the answer of an external tool could come from a cache.
+// layers maps every Go package of this module to its layer. A package may
+// import packages of lower layers only. ARCHITECTURE.md draws the same table.
+var layers = map[string]int{
+	".": 0, // domain
+
+	// Capabilities.
+	"internal/audit":     1,
+	"internal/authn":     1,
+	"internal/billing":   1,
+	"internal/config":    1,
+	"internal/inflight":  1,
+	"internal/livekit":   1,
+	"internal/metrics":   1,
+	"internal/policy":    1,
+	"internal/ratelimit": 1,
+	"internal/scan":      1,
+	"internal/tlscert":   1,
+	"internal/traces":    1,
+
+	// State.
+	"internal/enforce": 2,
+	"internal/store":   2,
+
+	// Interfaces.
+	"internal/check":      3,
+	"internal/demostripe": 3,
+	"internal/httpapi":    3,
+
+	// Assembly and commands. Assets are here because only these may embed them.
+	"client":        4,
+	"docs":          4,
+	"web":           4,
+	"cmd/stagedoor": 5,
+	"tools/release": 5,
+}
+
+// sideways lists imports within one layer, each with its reason.
+var sideways = map[string]string{
+	"internal/authn -> internal/inflight":   "a caller who waits for an issuer's keys holds no running slot",
+	"internal/billing -> internal/inflight": "a caller who waits for Stripe holds no running slot",
+	"internal/livekit -> internal/inflight": "a caller who waits for LiveKit holds no running slot",
+}
+
+// TestFence keeps the layers: imports go down only, the domain has the standard
+// library only, and production code does not import testing. It parses the
+// files itself because the answer of an external tool could come from a cache.
 func TestFence(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
@@ -78,34 +120,56 @@ func faultsOf(t *testing.T, path string) []string {
 	return faults(path, source.Name.Name, imports)
 }
 
-// faults is the rule itself.
+// faults applies the rules to one file.
 func faults(path, name string, imports []string) []string {
 	var found []string
+	fault := func(format string, args ...any) {
+		found = append(found, path+": "+fmt.Sprintf(format, args...))
+	}
 	vague := []string{"util", "utils", "common", "helpers", "base", "shared", "types", "models"}
 	if slices.Contains(vague, name) {
-		found = append(found, path+": a package called "+name+" has no subject")
+		fault("a package called %s has no subject", name)
 	}
 	dir := filepath.ToSlash(filepath.Dir(path))
+	layer, listed := layers[testedBy(dir)]
+	if !listed {
+		fault("package %s has no layer; add it to layers in fence_test.go", dir)
+	}
 	test := strings.HasSuffix(path, "_test.go")
 	for _, imported := range imports {
 		local, ours := strings.CutPrefix(imported, module+"/")
-		ours = ours || imported == module
 		switch {
+		case imported == module:
+			local, ours = ".", true
 		case imported == "testing" && !test:
-			found = append(found, path+": imports testing in production code")
-		case strings.HasPrefix(local, "cmd/") && ours:
-			found = append(found, path+": imports "+imported+"; nobody imports cmd")
+			fault("imports testing in production code")
 		case dir == "." && !ours && strings.Contains(strings.Split(imported, "/")[0], "."):
-			found = append(found, path+": imports "+imported+"; the root has the standard library only")
-		case dir == "." && ours && imported != module:
-			found = append(found, path+": imports "+imported+"; the root imports nothing of ours")
-		case strings.HasPrefix(dir, "internal/") && ours && imported != module && local != dir:
-			found = append(found, path+": imports "+imported+"; a room imports the root alone")
-		case slices.Contains(assets, dir) && ours:
-			found = append(found, path+": imports "+imported+"; assets import nothing")
+			fault("imports %s; the domain has the standard library only", imported)
+		}
+		if !ours || local == dir || testedBy(local) == dir && test {
+			continue
+		}
+		if testedBy(local) != local && !test {
+			fault("imports %s, which is for tests", imported)
+		}
+		if to := layers[testedBy(local)]; to > layer || to == layer && sideways[dir+" -> "+local] == "" {
+			fault("imports %s of layer %d from layer %d; imports go down only", imported, to, layer)
 		}
 	}
+	if slices.Contains(assets, dir) && strings.Contains(strings.Join(imports, " "), module) {
+		fault("assets import nothing of this module")
+	}
 	return found
+}
+
+// testedBy returns the package that a test-support package such as
+// internal/tlscert/tlscerttest belongs to, and any other package itself.
+func testedBy(dir string) string {
+	parent := filepath.ToSlash(filepath.Dir(dir))
+	if filepath.Base(dir) == filepath.Base(parent)+"test" {
+		return parent
+	}
+	return dir
 }
 
 func TestFenceSeesEveryFault(t *testing.T) {
@@ -113,18 +177,27 @@ func TestFenceSeesEveryFault(t *testing.T) {
 		{"door.go", "stagedoor", "github.com/x/y"},
 		{"door.go", "stagedoor", "stagedoor/internal/authn"},
 		{"door.go", "stagedoor", "testing"},
+		{"internal/authn/a.go", "authn", "stagedoor/internal/policy"},
 		{"internal/authn/a.go", "authn", "stagedoor/internal/httpapi"},
 		{"internal/authn/a.go", "authn", "stagedoor/cmd/stagedoor"},
 		{"internal/authn/a.go", "authn", "stagedoor/web"},
-		{"cmd/stagedoor/a.go", "main", "stagedoor/cmd/other"},
-		{"web/a.go", "web", "stagedoor"},
-		{"internal/util/a.go", "util", "fmt"},
+		{"internal/check/a.go", "check", "stagedoor/internal/tlscert/tlscerttest"},
+		{"internal/unlisted/a.go", "unlisted", "fmt"},
+		{"web/a.go", "web", "stagedoor/cmd/stagedoor"},
+		{"internal/authn/a.go", "util", "fmt"},
 	} {
-		if len(faults(c.path, c.name, []string{c.imported})) != 1 {
+		if len(faults(c.path, c.name, []string{c.imported})) == 0 {
 			t.Errorf("%s importing %s was not seen", c.path, c.imported)
 		}
 	}
-	if got := faults("internal/authn/a_test.go", "authn", []string{"testing", "stagedoor", "fmt", "github.com/x/y"}); got != nil {
-		t.Errorf("fault where there is none: %v", got)
+	for path, imports := range map[string][]string{
+		"internal/authn/a_test.go": {"testing", "stagedoor", "fmt", "github.com/x/y"},
+		"internal/httpapi/a.go":    {"stagedoor/internal/store", "stagedoor/internal/authn"},
+		"internal/authn/a.go":      {"stagedoor/internal/inflight"},
+		"cmd/stagedoor/a_test.go":  {"stagedoor/internal/tlscert/tlscerttest"},
+	} {
+		if got := faults(path, "x", imports); got != nil {
+			t.Errorf("%s: fault where there is none: %v", path, got)
+		}
 	}
 }

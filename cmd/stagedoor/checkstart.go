@@ -12,6 +12,7 @@ import (
 
 	"stagedoor/internal/check"
 	"stagedoor/internal/config"
+	"stagedoor/internal/tlscert"
 )
 
 // startNotes are what keeps serve from starting though every variable is well
@@ -33,8 +34,8 @@ func startNotes(a *app, cfg *config.Config, report *config.Report, broken error)
 		notes = append(notes, n)
 	}
 	if cfg.TLSCertFile != "" && cfg.TLSKeyFile != "" {
-		pair := &keyPair{cert: cfg.TLSCertFile, key: cfg.TLSKeyFile, now: a.now, log: unheard()}
-		add("TLS_CERT_FILE", "and TLS_KEY_FILE cannot be used: ", pair.load(), fittingPair)
+		err := tlscert.CheckFiles(cfg.TLSCertFile, cfg.TLSKeyFile, a.now())
+		add("TLS_CERT_FILE", "and TLS_KEY_FILE cannot be used: ", err, tlscert.FilesRemedy)
 	}
 	if broken != nil {
 		first, _, _ := strings.Cut(broken.Error(), "\n")

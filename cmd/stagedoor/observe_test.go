@@ -1,10 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,7 +15,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"golang.org/x/crypto/acme"
 )
 
 // scraped is what the admin listener tells Prometheus.
@@ -154,28 +150,6 @@ func TestLagOfAnEventIsToldOnce(t *testing.T) {
 	}
 	if len(made) != 1 || !made[0].Equal(time.Unix(1, 0)) {
 		t.Errorf("told of %v", made)
-	}
-}
-
-// The end of an obtained certificate is that of what callers are shown, not
-// of what proves the domain.
-func TestProofOfADomainIsNoCertificate(t *testing.T) {
-	t.Parallel()
-	shown := time.Now().Add(time.Hour).Truncate(time.Second)
-	own := obtained(&tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if hello.ServerName == "" {
-			return nil, errors.New("no certificate")
-		}
-		return &tls.Certificate{Leaf: &x509.Certificate{NotAfter: shown}}, nil
-	}})
-	for _, hello := range []*tls.ClientHelloInfo{{}, {ServerName: "door", SupportedProtos: []string{acme.ALPNProto}}} {
-		_, _ = own.tls.GetCertificate(hello)
-		if !own.expiry().IsZero() {
-			t.Errorf("%+v: ends at %v", hello, own.expiry())
-		}
-	}
-	if _, err := own.tls.GetCertificate(&tls.ClientHelloInfo{ServerName: "door"}); err != nil || !own.expiry().Equal(shown) {
-		t.Errorf("ends at %v, %v", own.expiry(), err)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -24,8 +23,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"stagedoor/internal/config"
 )
 
 // What is renewed without a restart, and what a restart on one port costs.
@@ -76,12 +73,8 @@ func TestRotationOfIssuersKeys(t *testing.T) {
 // New connections get the new certificate; those that are open stay so.
 func TestRotationOfCertificate(t *testing.T) {
 	dir := t.TempDir()
-	issue(t, dir, "old.test", time.Now().Add(time.Minute))
-	own, err := newCertificates(&config.Config{TLSCertFile: filepath.Join(dir, "cert.pem"), TLSKeyFile: filepath.Join(dir, "key.pem")}, time.Now, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", own.tls)
+	own := certificateIn(t, dir, "old.test")
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", own.Config())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +101,8 @@ func TestRotationOfCertificate(t *testing.T) {
 	if host != "old.test" {
 		t.Errorf("before: %s", host)
 	}
-	issue(t, dir, "new.test", time.Now().Add(time.Minute))
-	own.look()
+	writeCertificate(t, dir, "new.test")
+	own.Reload()
 	after, host := connect()
 	_ = after.Close()
 	if host != "new.test" {

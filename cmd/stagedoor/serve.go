@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"stagedoor/docs"
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
+	"stagedoor/internal/tlscert"
 )
 
 type serveCmd struct{}
@@ -38,9 +41,9 @@ func (*serveCmd) Run(a *app) error {
 		_ = (&config.Report{Problems: []config.Problem{config.NoCallers()}}).Format(a.err, coloured(a.err, a.environ))
 		return failure{status: exitUsage}
 	}
-	own, err := newCertificates(cfg, a.now, log)
+	certificate, err := tlscert.New(tlsOptions(cfg, a.now, log))
 	if err != nil {
-		return err
+		return failure{exitUsage, err}
 	}
 	callers, err := newAuthenticator(cfg, issuers, d.key, a.now, log)
 	if err != nil {
@@ -56,7 +59,7 @@ func (*serveCmd) Run(a *app) error {
 		return err
 	}
 	defer h.close()
-	limits, seen, err := attach(cfg, h, callers, own.expiry)
+	limits, seen, err := attach(cfg, h, callers, certificate.Expiry)
 	if err != nil {
 		return err
 	}
@@ -67,13 +70,11 @@ func (*serveCmd) Run(a *app) error {
 	defer background(context.Background(), callers.Run)()
 	defer background(context.Background(), seen.run)()
 	defer background(context.Background(), h.run)()
-	if own.watch != nil {
-		defer background(context.Background(), own.watch)()
-	}
+	defer background(context.Background(), certificate.Run)()
 	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
-	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, seen, own, *limits, kept.ready, log)), listeners, cfg.DrainDelay, log); err != nil {
+	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, seen, certificate.Config(), *limits, kept.ready, log)), listeners, cfg.DrainDelay, log); err != nil {
 		return err
 	}
 	log.Info("stagedoor has ended")
@@ -81,7 +82,7 @@ func (*serveCmd) Run(a *app) error {
 }
 
 // publicOptions are what the public listener serves with.
-func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, own certificates, limits httpapi.Limits, recorded func() error, log *slog.Logger) httpapi.Options {
+func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, tlsConfig *tls.Config, limits httpapi.Limits, recorded func() error, log *slog.Logger) httpapi.Options {
 	options := httpapi.Options{
 		Door: h.door, LiveKitURL: cfg.ClientURL(), Now: a.now, Log: log,
 		Ready: func(ctx context.Context) error {
@@ -89,7 +90,7 @@ func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, own ce
 		},
 		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: h.rules.defaultRoom,
-		TLS: own.tls, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
+		TLS: tlsConfig, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie,
 		Helper: client.Helper, Spec: docs.OpenAPI,
 	}
@@ -97,6 +98,15 @@ func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, own ce
 		options.Admin = h.admin
 	}
 	return options
+}
+
+// tlsOptions says where the server's own certificate comes from.
+func tlsOptions(cfg *config.Config, now func() time.Time, log *slog.Logger) tlscert.Options {
+	return tlscert.Options{
+		CertFile: cfg.TLSCertFile, KeyFile: cfg.TLSKeyFile, Domains: cfg.TLSDomains,
+		CacheDir:     filepath.Join(filepath.Dir(cfg.DatabasePath), "certificates"),
+		DirectoryURL: text(cfg.TLSACMEURL), Now: now, Log: log,
+	}
 }
 
 // listenBoth opens the public and the admin listener.
