@@ -19,6 +19,7 @@ import (
 	"stagedoor/internal/check"
 	"stagedoor/internal/config"
 	"stagedoor/internal/livekit"
+	"stagedoor/internal/policy"
 	"stagedoor/internal/store"
 )
 
@@ -126,18 +127,18 @@ func accept(ctx context.Context, callers *authn.Authenticator, token stagedoor.C
 
 // issuers are those of the environment and of the policy file, with the rules
 // or what is wrong with them.
-func (c *checkCmd) issuers(a *app, cfg *config.Config) ([]authn.Issuer, *rules, error) {
+func (c *checkCmd) issuers(a *app, cfg *config.Config) ([]authn.Issuer, *policy.Source, error) {
 	var said strings.Builder
 	silent := *a
 	silent.err = &said
-	r, err := silent.loadRules(cfg, "")
+	r, err := silent.openPolicy(cfg, "", nil)
 	if err != nil {
 		if said.Len() > 0 {
 			err = errors.New(strings.TrimSpace(said.String()))
 		}
 		return usable(issuersFrom(cfg, nil)), nil, err
 	}
-	return usable(issuersFrom(cfg, r.issuers())), r, nil
+	return usable(issuersFrom(cfg, r.Issuers())), r, nil
 }
 
 // usable leaves out issuers that serve would not start with: what is wrong
@@ -181,8 +182,8 @@ func (c *checkCmd) target(a *app, cfg *config.Config, report *config.Report) (ch
 	t.Scan = scanFor(a, cfg, report)
 	t.Door = doorOf(a, cfg)
 	if t.Door.Broken = broken; rules != nil {
-		t.Door.PolicyFile = rules.path
-		if file := rules.file.Load(); file != nil {
+		t.Door.PolicyFile = rules.Path()
+		if file := rules.File(); file != nil {
 			t.Door.Rules, t.Door.Unpaid = file.Rules(), file.Unpaid()
 		}
 	}

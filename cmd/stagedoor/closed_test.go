@@ -15,7 +15,7 @@ func TestMissingPolicyFileStopsTheStart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty.yaml")
-	write(t, empty, "")
+	writeFile(t, empty, "")
 	for name, path := range map[string]string{"missing": filepath.Join(dir, "nowhere.yaml"), "a folder": dir, "empty": empty} {
 		cmd := exec.Command("stagedoor", "serve")
 		cmd.Dir = dir

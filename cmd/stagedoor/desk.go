@@ -15,6 +15,7 @@ import (
 	"stagedoor/internal/enforce"
 	"stagedoor/internal/httpapi"
 	"stagedoor/internal/livekit"
+	"stagedoor/internal/policy"
 	"stagedoor/internal/store"
 )
 
@@ -47,7 +48,7 @@ type desk struct {
 	// ending is over when the process is told to end; what takes long ends then too.
 	ending  context.Context
 	issuers issuers
-	rules   *rules
+	rules   *policy.Source
 	now     func() time.Time
 }
 
@@ -291,7 +292,7 @@ func (d desk) explainRules(ctx context.Context, out *stagedoor.Explanation, prin
 			return err
 		}
 	}
-	out.Steps = append(out.Steps, d.rules.explain(s)...)
+	out.Steps = append(out.Steps, d.rules.Explain(s)...)
 	return nil
 }
 

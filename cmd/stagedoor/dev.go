@@ -19,6 +19,7 @@ import (
 	"stagedoor/internal/authn"
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
+	"stagedoor/internal/policy"
 	"stagedoor/web"
 )
 
@@ -76,11 +77,11 @@ var errLiveKitEnded = errors.New("the LiveKit server ended")
 
 // serve opens the door for the demo callers and for those the configuration names.
 func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deployment, listeners []*net.TCPListener, log *slog.Logger) error {
-	rules, err := a.loadRules(cfg, demoPolicy)
+	rules, err := a.openPolicy(cfg, demoPolicy, log)
 	if err != nil {
 		return err
 	}
-	issuers := issuersFrom(cfg, rules.issuers())
+	issuers := issuersFrom(cfg, rules.Issuers())
 	configured, err := newAuthenticator(cfg, issuers, d.key, a.now, log)
 	if err != nil {
 		return failure{exitUsage, err}
@@ -118,13 +119,13 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 	defer background(context.Background(), configured.Run)()
 	defer background(context.Background(), seen.run)()
 	defer background(context.Background(), h.run)()
-	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, nil, lookEvery, h.policyChanged, log) })()
+	defer background(context.Background(), func(ctx context.Context) { rules.Watch(ctx, nil, policy.PollEvery, h.policyChanged) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	api := httpapi.New(httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.reachable(ctx)) },
 		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
-		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.defaultRoom,
+		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.DefaultRoom,
 		Limits: *limits, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})
 	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), cfg.PolicyFile, d, demo}.print()

@@ -380,7 +380,7 @@ func TestChangeIsToldToWhomItConcerns(t *testing.T) {
 // decide on it either.
 func TestOnlyClaimsThatDecisionsNameAreKept(t *testing.T) {
 	a := newAccount(t)
-	m := memory{Store: a.store, claims: []string{"stripe_customer_id", "app.plan"}, rules: &rules{}, log: slog.New(slog.DiscardHandler), logged: rate.NewLimiter(1, 1)}
+	m := memory{Store: a.store, claims: []string{"stripe_customer_id", "app.plan"}, rules: noPolicy(t), log: slog.New(slog.DiscardHandler), logged: rate.NewLimiter(1, 1)}
 	given := stagedoor.Principal{Issuer: "i", Subject: "ann", Handle: "ann",
 		Claims: stagedoor.Claims{"stripe_customer_id": "cus_1", "email": "ann@acme.example", "app": map[string]any{"plan": "gold", "address": "x"}}}
 	got, err := m.Remember(t.Context(), given)

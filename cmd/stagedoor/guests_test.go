@@ -18,7 +18,7 @@ import (
 func TestUsedUpInvitationGrowsNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "policy.yaml"), `rooms: [{room: hall, invite: "true"}]`)
+	writeFile(t, filepath.Join(dir, "policy.yaml"), `rooms: [{room: hall, invite: "true"}]`)
 	database := filepath.Join(dir, "door.db")
 	door, url, _ := startServe(t, "DRAIN_DELAY=0s", "POLICY_FILE="+filepath.Join(dir, "policy.yaml"), "DATABASE_URL=sqlite:"+database, "INVITE_URL=https://rooms.example.com/")
 	client := &http.Client{Timeout: 10 * time.Second}

@@ -18,6 +18,7 @@ import (
 	"stagedoor/internal/enforce"
 	"stagedoor/internal/httpapi"
 	"stagedoor/internal/livekit"
+	"stagedoor/internal/policy"
 	"stagedoor/internal/store"
 )
 
@@ -30,7 +31,7 @@ type house struct {
 	enforcer *enforce.Enforcer
 	events   *livekit.WebhookVerifier
 	admin    *httpapi.Admin
-	rules    *rules
+	rules    *policy.Source
 	pinging  sync.Mutex
 	pinged   time.Time
 	pingErr  error
@@ -58,7 +59,7 @@ func plansOf(cfg *config.Config) plans {
 }
 
 // newHouse opens the store and wires every part to it.
-func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, callers stagedoor.Authenticator, rules *rules, issuers issuers, p plans, records io.Writer, log *slog.Logger) (*house, error) {
+func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, callers stagedoor.Authenticator, rules *policy.Source, issuers issuers, p plans, records io.Writer, log *slog.Logger) (*house, error) {
 	kept, err := openStore(ctx, cfg, issuers.prefixes, p.database)
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func newBilling(ctx context.Context, cfg *config.Config, prefixes []string, p pl
 }
 
 // newDoor wires the seams together.
-func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, rules *rules, prefixes []string, records io.Writer, now func() time.Time) *stagedoor.Door {
+func newDoor(cfg *config.Config, d deployment, callers stagedoor.Authenticator, rules *policy.Source, prefixes []string, records io.Writer, now func() time.Time) *stagedoor.Door {
 	return &stagedoor.Door{
 		Authenticator:    callers,
 		Policy:           rules,
@@ -140,7 +141,7 @@ func claimsKept(cfg *config.Config) []string {
 type memory struct {
 	*store.Store
 	claims []string
-	rules  *rules
+	rules  *policy.Source
 	log    *slog.Logger
 	logged *rate.Limiter
 	// enforcer is made after the door whose memory this is.
@@ -160,7 +161,7 @@ func (h *house) policyChanged(ctx context.Context) { h.enforcer.Recheck(ctx, "po
 // Remember keeps the named claims and returns the principal with these alone,
 // so that a join stands on what a decision mid-call will stand on.
 func (m memory) Remember(ctx context.Context, p stagedoor.Principal) (stagedoor.Principal, error) {
-	p = m.rules.keep(p, m.claims)
+	p = m.rules.KeepClaims(p, m.claims)
 	patient, cancel := context.WithTimeout(ctx, memoryPatience)
 	defer cancel()
 	known, err := m.Store.Remember(patient, p)

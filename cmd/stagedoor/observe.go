@@ -156,8 +156,8 @@ func (o *observers) look(ctx context.Context) {
 // state is what holds now. It waits for nobody.
 func (o *observers) state() metrics.State {
 	now := o.now()
-	s := metrics.State{Now: now, Ready: o.ready.Load(), Counts: o.counts.Load(), Bans: len(o.house.bans.List(stagedoor.PrincipalKey{})),
-		PolicyLoaded: time.UnixMilli(o.house.rules.loaded.Load()), PolicyRefused: o.house.rules.refused.Load()}
+	s := metrics.State{Now: now, Ready: o.ready.Load(), Counts: o.counts.Load(), Bans: len(o.house.bans.List(stagedoor.PrincipalKey{}))}
+	s.PolicyLoaded, s.PolicyRefused = o.house.rules.Loaded()
 	for _, k := range o.callers.Keys() {
 		s.Issuers = append(s.Issuers, metrics.IssuerKeys{Issuer: k.Issuer, Keys: k.Usable, ConfirmedAt: k.ConfirmedAt})
 	}

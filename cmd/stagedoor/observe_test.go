@@ -153,27 +153,6 @@ func TestLagOfAnEventIsToldOnce(t *testing.T) {
 	}
 }
 
-// When the rules were read, and how many files were not taken, is known.
-func TestRefusedRulesAreCounted(t *testing.T) {
-	o := watching(t, hallOnly)
-	first := o.loaded.Load()
-	if first == 0 || o.refused.Load() != 0 {
-		t.Errorf("loaded at %d, %d refused", first, o.refused.Load())
-	}
-	write(t, o.path, "rooms: nothing")
-	o.look(true, o.log)
-	o.look(false, o.log)
-	if o.loaded.Load() != first || o.refused.Load() != 1 {
-		t.Errorf("loaded at %d, %d refused", o.loaded.Load()-first, o.refused.Load())
-	}
-	o.loaded.Store(1)
-	write(t, o.path, atticOnly)
-	o.look(true, o.log)
-	if o.loaded.Load() < first || o.refused.Load() != 1 {
-		t.Errorf("loaded at %d, %d refused", o.loaded.Load(), o.refused.Load())
-	}
-}
-
 // freeAddress is one on loopback that is free now.
 func freeAddress(t *testing.T) string {
 	t.Helper()

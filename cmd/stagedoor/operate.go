@@ -75,11 +75,11 @@ func doorAt(ctx context.Context, base string) bool {
 // operateDirectly serves the API to this process alone, over the database.
 func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	rules, err := a.loadRules(cfg, "")
+	rules, err := a.openPolicy(cfg, "", log)
 	if err != nil {
 		return nil, err
 	}
-	who := issuersOf(issuersFrom(cfg, rules.issuers()))
+	who := issuersOf(issuersFrom(cfg, rules.Issuers()))
 	kept, err := openStore(a.ctx, cfg, who.prefixes, cfg.DatabasePath)
 	if err != nil {
 		return nil, err

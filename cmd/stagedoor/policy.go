@@ -60,7 +60,7 @@ func (a *app) parsePolicy(path string) (*policy.File, *config.Config, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := readPolicy(path)
+	data, err := policy.ReadFile(path)
 	if err != nil {
 		return nil, nil, failure{exitUsage, fmt.Errorf("%s %w", path, err)}
 	}
@@ -190,11 +190,11 @@ func (c *policyExplainCmd) claims() (stagedoor.Claims, error) {
 	if path, isFile := strings.CutPrefix(c.Claims, "@"); isFile {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("--claims: %s %w", path, cannotRead(err))
+			return nil, fmt.Errorf("--claims: %s %w", path, policy.CannotRead(err))
 		}
 		defer func() { _ = file.Close() }()
 		if text, err = io.ReadAll(io.LimitReader(file, maxClaims)); err != nil {
-			return nil, fmt.Errorf("--claims: %s %w", path, cannotRead(err))
+			return nil, fmt.Errorf("--claims: %s %w", path, policy.CannotRead(err))
 		}
 	}
 	given := stagedoor.Claims{}

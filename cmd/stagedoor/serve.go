@@ -16,6 +16,7 @@ import (
 	"stagedoor/docs"
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
+	"stagedoor/internal/policy"
 	"stagedoor/internal/tlscert"
 )
 
@@ -30,13 +31,13 @@ func (*serveCmd) Run(a *app) error {
 	log := newLogger(cfg, a.err)
 	warn(log, report)
 	d := deployment{url: cfg.ClientURL(), api: cfg.APIURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}
-	rules, err := a.loadRules(cfg, "")
+	rules, err := a.openPolicy(cfg, "", log)
 	if err != nil {
 		return err
 	}
-	hangups, release := rules.hangups()
+	hangups, release := reloadSignals(rules)
 	defer release()
-	issuers := issuersFrom(cfg, rules.issuers())
+	issuers := issuersFrom(cfg, rules.Issuers())
 	if len(issuers) == 0 { // the policy file might have named one
 		_ = (&config.Report{Problems: []config.Problem{config.NoCallers()}}).Format(a.err, coloured(a.err, a.environ))
 		return failure{status: exitUsage}
@@ -71,7 +72,7 @@ func (*serveCmd) Run(a *app) error {
 	defer background(context.Background(), seen.run)()
 	defer background(context.Background(), h.run)()
 	defer background(context.Background(), certificate.Run)()
-	defer background(context.Background(), func(ctx context.Context) { rules.watch(ctx, hangups, lookEvery, h.policyChanged, log) })()
+	defer background(context.Background(), func(ctx context.Context) { rules.Watch(ctx, hangups, policy.PollEvery, h.policyChanged) })()
 	defer background(context.Background(), func(ctx context.Context) { serveOperators(ctx, h.admin, operators, a.now, log) })()
 	log.Info("stagedoor is listening", "address", listeners[0].Addr().String(), "version", version, "livekit", d.url)
 	if err := httpapi.Serve(a.ctx, httpapi.New(publicOptions(a, cfg, h, seen, certificate.Config(), *limits, kept.ready, log)), listeners, cfg.DrainDelay, log); err != nil {
@@ -89,7 +90,7 @@ func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, tlsCon
 			return errors.Join(seen.callers.Ready(), h.reachable(ctx), recorded())
 		},
 		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
-		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: h.rules.defaultRoom,
+		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: h.rules.DefaultRoom,
 		TLS: tlsConfig, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,
 		TrustedProxies: cfg.TrustedProxies, ClientIPHeader: cfg.ClientIPHeader, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie,
 		Helper: client.Helper, Spec: docs.OpenAPI,

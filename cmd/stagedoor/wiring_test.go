@@ -176,7 +176,7 @@ func TestIssuersOfThePolicyFileReachTheDoor(t *testing.T) {
 	keys, sign := provider(t)
 	otherKeys, otherSign := provider(t)
 	file := filepath.Join(t.TempDir(), "policy.yaml")
-	write(t, file, `
+	writeFile(t, file, `
 issuers:
   - {issuer: "https://login.example.com", jwks_url: "`+keys+`", audiences: [calls], identity_prefix: staff, identity_claim: uid, name_claim: nick}
   - {issuer: "https://partner.example.com", jwks_url: "`+otherKeys+`", authorized_parties: [web], identity_prefix: partner}

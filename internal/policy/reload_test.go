@@ -1,44 +1,42 @@
-package main
+package policy
 
 import (
 	"bytes"
 	"context"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"stagedoor"
-	"stagedoor/internal/config"
 )
 
-// onDisk is a policy file that is watched, with what is logged of it.
+// onDisk is a Source whose file a test changes, with its log.
 type onDisk struct {
-	*rules
+	*Source
 	t    *testing.T
+	path string
 	logs bytes.Buffer
-	log  *slog.Logger
 }
 
 const hallOnly, atticOnly = "rooms: [{room: hall}]", "rooms: [{room: attic}]"
 
 func watching(t *testing.T, text string) *onDisk {
 	t.Helper()
-	o := &onDisk{t: t}
-	o.log = slog.New(slog.NewTextHandler(&o.logs, nil))
-	cfg := &config.Config{PolicyFile: filepath.Join(t.TempDir(), "policy.yaml"), PublishFeature: "publish", TokenTTL: time.Hour}
-	write(t, cfg.PolicyFile, text)
+	o := &onDisk{t: t, path: filepath.Join(t.TempDir(), "policy.yaml")}
+	write(t, o.path, text)
+	options := SourceOptions{
+		Path:   o.path,
+		Limits: Limits{PublishFeature: "publish", TTL: time.Hour},
+		Log:    slog.New(slog.NewTextHandler(&o.logs, nil)),
+	}
 	var err error
-	if o.rules, err = (&app{stdio: stdio{err: &o.logs}}).loadRules(cfg, ""); err != nil {
-		t.Fatal(err, o.logs.String())
+	if o.Source, err = Open(options); err != nil {
+		t.Fatal(err)
 	}
 	return o
 }
@@ -76,19 +74,19 @@ func (o *onDisk) said(text string) int {
 func TestHalfWrittenRulesAreNotTaken(t *testing.T) {
 	o := watching(t, hallOnly)
 	write(t, o.path, atticOnly)
-	if o.look(false, o.log) {
+	if o.poll(false) {
 		t.Error("taken at first sight")
 	}
 	write(t, o.path, atticOnly+"\n")
-	if o.look(false, o.log) {
+	if o.poll(false) {
 		t.Error("taken while it changes")
 	}
 	o.opens("hall")
-	if !o.look(false, o.log) {
+	if !o.poll(false) {
 		t.Error("never taken")
 	}
 	o.opens("attic")
-	if o.look(false, o.log) || o.said("level=INFO msg=\"the policy file is in force\"") != 1 || o.said("rules=1") != 1 {
+	if o.poll(false) || o.said("level=INFO msg=\"policy reloaded\"") != 1 || o.said("rules=1") != 1 {
 		t.Errorf("taken again and again:\n%s", o.logs.String())
 	}
 }
@@ -113,8 +111,8 @@ func TestSwappedRulesAreNoticedWhateverTheirTime(t *testing.T) {
 	if err := os.Rename(link, o.path); err != nil {
 		t.Fatal(err)
 	}
-	o.look(false, o.log)
-	if !o.look(false, o.log) {
+	o.poll(false)
+	if !o.poll(false) {
 		t.Error("not noticed")
 	}
 	o.opens("attic")
@@ -126,24 +124,24 @@ func TestUnfitRulesLeaveTheOldOnesInForce(t *testing.T) {
 		"a typing mistake":        {"rooms: [{room: attic, jion: true}, {room: loft, publsh: true}]", "publsh"},
 		"an example that fails":   {"rooms: [{room: attic, examples: [{room: attic, expect: {join: false}}]}]", "the example fails"},
 		"emptied":                 {"", "level=ERROR"},
-		"another issuer":          {"issuers: [{issuer: \"https://login.example.com\", audiences: [a], identity_prefix: b}]\n" + atticOnly, "issuers changed: restart"},
+		"another issuer":          {"issuers: [{issuer: \"https://login.example.com\", audiences: [a], identity_prefix: b}]\n" + atticOnly, "issuers changed: restart the server"},
 		"a byte that is no text":  {"rooms: [{room: \xff}]", "level=ERROR"},
 		"more than a file may be": {atticOnly + "\n#" + strings.Repeat("x", 1<<20), "level=ERROR"},
 	} {
 		o := watching(t, hallOnly)
 		write(t, o.path, c.text)
 		for range 5 {
-			if o.look(false, o.log) {
+			if o.poll(false) {
 				t.Errorf("%s: taken", name)
 			}
 		}
 		o.opens("hall")
-		if o.said(c.said) != 1 || o.said("level=ERROR") != 1 || o.said("the rules in force stay") != 1 {
+		if o.said(c.said) != 1 || o.said("level=ERROR") != 1 || o.said("keeping the current policy") != 1 {
 			t.Errorf("%s:\n%s", name, o.logs.String())
 		}
 		write(t, o.path, atticOnly)
-		o.look(false, o.log)
-		if !o.look(false, o.log) {
+		o.poll(false)
+		if !o.poll(false) {
 			t.Errorf("%s: the mended file is not taken", name)
 		}
 		o.opens("attic")
@@ -155,7 +153,7 @@ func TestMovedIssuerIsNoOtherIssuer(t *testing.T) {
 	issuer := "issuers: [{issuer: \"https://login.example.com\", audiences: [a]}]\n"
 	o := watching(t, issuer+hallOnly)
 	write(t, o.path, "# one line more\n"+issuer+atticOnly)
-	if !o.look(true, o.log) {
+	if !o.poll(true) {
 		t.Error(o.logs.String())
 	}
 	o.opens("attic")
@@ -166,22 +164,22 @@ func TestVanishedRulesStayInForce(t *testing.T) {
 	if err := os.Remove(o.path); err != nil {
 		t.Fatal(err)
 	}
-	if o.look(false, o.log); o.said("cannot be read") != 0 {
+	if o.poll(false); o.said("cannot be read") != 0 {
 		t.Error("an editor that replaces the file is no reason for alarm")
 	}
 	for range 4 {
-		if o.look(false, o.log) {
+		if o.poll(false) {
 			t.Error("taken")
 		}
 	}
 	o.opens("hall")
-	if o.said("level=ERROR msg=\"the policy file cannot be read: no such file or directory; the rules in force stay\"") != 1 {
+	if o.said("err=\"the file cannot be read: no such file or directory\"") != 1 {
 		t.Error(o.logs.String())
 	}
 	if err := os.Mkdir(o.path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	o.look(true, o.log)
+	o.poll(true)
 	if o.opens("hall"); o.said("is not a file") != 1 {
 		t.Error(o.logs.String())
 	}
@@ -189,8 +187,8 @@ func TestVanishedRulesStayInForce(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, o.path, hallOnly)
-	o.look(false, o.log)
-	if o.look(false, o.log) || o.said("can be read again") != 1 {
+	o.poll(false)
+	if o.poll(false) || o.said("is readable again") != 1 {
 		t.Errorf("the same file is back:\n%s", o.logs.String())
 	}
 }
@@ -200,9 +198,12 @@ func TestSignalTakesTheRulesAtOnce(t *testing.T) {
 	o := watching(t, hallOnly)
 	signals := make(chan os.Signal, 1)
 	changed := make(chan struct{}, 2)
-	stop := background(t.Context(), func(ctx context.Context) {
-		o.watch(ctx, signals, time.Hour, func(context.Context) { changed <- struct{}{} }, o.log)
-	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		o.Watch(ctx, signals, time.Hour, func(context.Context) { changed <- struct{}{} })
+	}()
 	write(t, o.path, atticOnly)
 	signals <- syscall.SIGHUP
 	select {
@@ -215,7 +216,8 @@ func TestSignalTakesTheRulesAtOnce(t *testing.T) {
 	for len(signals) > 0 {
 		time.Sleep(time.Millisecond)
 	}
-	stop()
+	cancel()
+	<-ended
 	o.opens("attic")
 	if len(changed) != 0 || o.said("level=ERROR") != 1 {
 		t.Error(o.logs.String())
@@ -243,9 +245,9 @@ func TestClaimsOfRulesAreKeptByTheirWholeName(t *testing.T) {
 	} {
 		o := watching(t, hallOnly)
 		write(t, o.path, "rooms:\n  - room: hall\n    publish: \""+c.publish+"\"\n")
-		o.look(true, o.log) // what is kept follows the rules
+		o.poll(true) // what is kept follows the rules
 		paths := []string{c.path, ""}
-		keeps := o.keep(stagedoor.Principal{Claims: c.given}, paths)
+		keeps := o.KeepClaims(stagedoor.Principal{Claims: c.given}, paths)
 		kept := keeps.Claims
 		if !reflect.DeepEqual(kept, c.want) {
 			t.Errorf("%s: kept %v, want %v", name, kept, c.want)
@@ -264,87 +266,14 @@ func TestClaimsOfRulesAreKeptByTheirWholeName(t *testing.T) {
 	}
 }
 
-// Rules that change reach who is in a room: on the claims kept, without a request.
-func TestChangedRulesReachThoseInTheRoom(t *testing.T) {
-	var removed atomic.Int32
-	media := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		const ann = `{"sid":"PA_1","identity":"ann","state":"ACTIVE","joinedAt":"1","kind":"STANDARD","permission":{"canSubscribe":true}}`
-		switch filepath.Base(r.URL.Path) {
-		case "ListRooms":
-			_, _ = io.WriteString(w, `{"rooms":[{"sid":"RM_1","name":"hall","numParticipants":1}]}`)
-		case "ListParticipants":
-			_, _ = io.WriteString(w, `{"participants":[`+ann+`]}`)
-		case "RemoveParticipant":
-			removed.Add(1)
-			_, _ = io.WriteString(w, `{}`)
-		default:
-			_, _ = io.WriteString(w, ann)
-		}
-	}))
-	defer media.Close()
-	const hosts = "rooms:\n  - room: hall\n    join: \"claims.role == 'host'\"\n    publish: \"false\"\n"
-	o := watching(t, hosts)
-	cfg := &config.Config{TokenTTL: time.Hour, DatabasePath: filepath.Join(t.TempDir(), "door.db")}
-	h, err := newHouse(t.Context(), &app{ctx: t.Context(), now: time.Now}, cfg, deployment{api: media.URL, key: "APIkey", secret: stagedoor.NewSecret(strings.Repeat("s", 32))},
-		nil, o.rules, issuers{}, plans{database: cfg.DatabasePath}, io.Discard, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.close()
-	ann, err := h.door.Memory.Remember(t.Context(), stagedoor.Principal{Issuer: "i", Subject: "ann", Handle: "ann", Claims: stagedoor.Claims{"role": "host", "email": "a@acme.example"}})
-	if err != nil || len(ann.Claims) != 1 {
-		t.Fatalf("%v %v", ann.Claims, err)
-	}
-	if err := h.door.Memory.Minted(t.Context(), stagedoor.Mint{Room: "hall", Identity: "ann", Principal: ann.Key(), At: time.Now()}); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.store.Arrive(t.Context(), stagedoor.Participant{Room: "hall", SID: "PA_1", Identity: "ann", JoinedAt: time.Now(), Standard: true}); err != nil {
-		t.Fatal(err)
-	}
-	defer background(t.Context(), h.run)()
-	defer background(t.Context(), func(ctx context.Context) { o.watch(ctx, nil, 5*time.Millisecond, h.policyChanged, o.log) })()
-	write(t, o.path, hosts+"    moderate: \"true\"\n") // still lets hosts in
-	time.Sleep(200 * time.Millisecond)
-	if removed.Load() != 0 {
-		t.Fatal("a host was put out")
-	}
-	write(t, o.path, strings.Replace(hosts, "'host'", "'judge'", 1))
-	for deadline := time.Now().Add(10 * time.Second); removed.Load() == 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("nobody was put out:\n%s", o.logs.String())
-		}
-	}
-}
-
-// The demo's own rules pass their own examples whatever the feature is called.
-func TestDemoRulesAreFit(t *testing.T) {
-	for _, feature := range []stagedoor.Feature{"publish", "speak"} {
-		f, err := compile("demo-policy.yaml", []byte(demoPolicy), limitsOf(&config.Config{PublishFeature: string(feature), TokenTTL: time.Hour}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for subject, may := range map[string]bool{"alice": true, "bob": false} {
-			d, err := f.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: demoIssuer, Subject: subject}, Room: "any", Entitlement: stagedoor.Entitlement{Features: []stagedoor.Feature{feature}}})
-			if err != nil || d.Moderate != may || d.Invite != may || !d.Grants.Publish || d.RemoveFor != time.Minute {
-				t.Errorf("%s: %+v %v", subject, d, err)
-			}
-		}
-		d, _ := f.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "https://login.example.com", Subject: "alice"}, Room: "any"})
-		if d.Moderate || d.Invite || d.Grants.Publish {
-			t.Errorf("another issuer's alice: %+v", d)
-		}
-	}
-}
-
 // Rules that ask whether a claim is not there must not hold for people of whom
 // it was not kept.
 func TestClaimThatWasNotKeptIsNotAbsent(t *testing.T) {
 	o := watching(t, hallOnly)
-	suspended := o.keep(stagedoor.Principal{Issuer: "i", Subject: "mal", Claims: stagedoor.Claims{"suspended": true}}, nil)
-	clean := o.keep(stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: stagedoor.Claims{}}, nil)
+	suspended := o.KeepClaims(stagedoor.Principal{Issuer: "i", Subject: "mal", Claims: stagedoor.Claims{"suspended": true}}, nil)
+	clean := o.KeepClaims(stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: stagedoor.Claims{}}, nil)
 	write(t, o.path, "rooms:\n  - room: hall\n    publish: \"!has(claims.suspended)\"\n    moderate: \"!('suspended' in claims)\"\n    invite: \"'a' == 'a'\"\n")
-	o.look(true, o.log)
+	o.poll(true)
 	for _, p := range []stagedoor.Principal{suspended, clean} {
 		d, err := o.Decide(stagedoor.Situation{Principal: p, Room: "hall"})
 		if err != nil || d.Grants.Publish || d.Moderate || !d.Invite {
@@ -352,7 +281,7 @@ func TestClaimThatWasNotKeptIsNotAbsent(t *testing.T) {
 		}
 	}
 	// The next token tells.
-	d, err := o.Decide(stagedoor.Situation{Principal: o.keep(stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: stagedoor.Claims{}}, nil), Room: "hall"})
+	d, err := o.Decide(stagedoor.Situation{Principal: o.KeepClaims(stagedoor.Principal{Issuer: "i", Subject: "ann", Claims: stagedoor.Claims{}}, nil), Room: "hall"})
 	if err != nil || !d.Grants.Publish || !d.Moderate {
 		t.Errorf("%+v %v", d, err)
 	}
@@ -365,14 +294,35 @@ func TestFileThatWasCutShortIsNotTaken(t *testing.T) {
 	o := watching(t, whole)
 	write(t, o.path, whole[:len("rooms:\n  - room: hall\n")])
 	for range 3 {
-		if o.look(false, o.log) {
+		if o.poll(false) {
 			t.Fatal("taken")
 		}
 	}
 	if _, err := o.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: "i", Subject: "ann"}, Room: "hall"}); err == nil {
 		t.Error("the room stands open")
 	}
-	if !o.look(true, o.log) {
+	if !o.poll(true) {
 		t.Error("not taken when told to")
+	}
+}
+
+// When the rules were read, and how many files were not taken, is known.
+func TestRefusedRulesAreCounted(t *testing.T) {
+	o := watching(t, hallOnly)
+	first := o.loaded.Load()
+	if first == 0 || o.refused.Load() != 0 {
+		t.Errorf("loaded at %d, %d refused", first, o.refused.Load())
+	}
+	write(t, o.path, "rooms: nothing")
+	o.poll(true)
+	o.poll(false)
+	if o.loaded.Load() != first || o.refused.Load() != 1 {
+		t.Errorf("loaded at %d, %d refused", o.loaded.Load()-first, o.refused.Load())
+	}
+	o.loaded.Store(1)
+	write(t, o.path, atticOnly)
+	o.poll(true)
+	if o.loaded.Load() < first || o.refused.Load() != 1 {
+		t.Errorf("loaded at %d, %d refused", o.loaded.Load(), o.refused.Load())
 	}
 }
