@@ -2,22 +2,23 @@ package main
 
 import (
 	"context"
-	"crypto/subtle"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"os/signal"
-	"strings"
+	"path/filepath"
 	"syscall"
+	"time"
 
 	"stagedoor"
 	"stagedoor/client"
 	"stagedoor/docs"
-	"stagedoor/internal/authn"
 	"stagedoor/internal/config"
+	"stagedoor/internal/devserver"
 	"stagedoor/internal/httpapi"
 	"stagedoor/internal/policy"
 	"stagedoor/web"
@@ -45,10 +46,10 @@ func (c *devCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	d, err := developmentServer(a, cfg, listeners[0].Addr().String())
+	d, started, err := developmentServer(a, cfg, listeners[0].Addr().String())
 	switch {
 	case err != nil && a.ctx.Err() != nil:
-		return nil // told to end before it began
+		return nil // interrupted during the start
 	case err != nil:
 		return err
 	}
@@ -57,10 +58,10 @@ func (c *devCmd) Run(a *app) error {
 	defer release()
 	ctx, cancel := context.WithCancelCause(hangup)
 	defer cancel(nil)
-	if d.child != nil {
-		defer d.child.stop()
+	if started != nil {
+		defer started.Stop()
 		go func() {
-			<-d.child.done
+			<-started.Done()
 			cancel(errLiveKitEnded)
 		}()
 	}
@@ -68,7 +69,7 @@ func (c *devCmd) Run(a *app) error {
 		return err
 	}
 	if errors.Is(context.Cause(ctx), errLiveKitEnded) {
-		return fmt.Errorf("the LiveKit server ended by itself:\n%s", d.child.tail.String())
+		return fmt.Errorf("the LiveKit server ended by itself:\n%s", started.Output())
 	}
 	return nil
 }
@@ -76,7 +77,7 @@ func (c *devCmd) Run(a *app) error {
 var errLiveKitEnded = errors.New("the LiveKit server ended")
 
 // serve opens the door for the demo callers and for those the configuration names.
-func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deployment, listeners []*net.TCPListener, log *slog.Logger) error {
+func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d deployment, listeners []*net.TCPListener, log *slog.Logger) error {
 	rules, err := a.openPolicy(cfg, demoPolicy, log)
 	if err != nil {
 		return err
@@ -87,20 +88,20 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 		return failure{exitUsage, err}
 	}
 	address := listeners[0].Addr().(*net.TCPAddr)
-	p, end, err := developmentPlans(cfg, address.String(), a.now, log)
+	stripeConfig, double, end, err := developmentStripe(cfg, address.String(), a.now, log)
 	if err != nil {
 		return err
 	}
 	defer end()
-	demo := &httpapi.Demo{Page: web.Page(), Version: version, LiveKitURL: d.url, Room: "demo", Callers: demoCallers()}
-	h, err := newHouse(context.Background(), a, cfg, *d, demoDoor{demo.Callers, configured}, rules, issuersOf(issuers, demoIssuer), p.plans, io.Discard, log)
+	demo := &httpapi.Demo{Page: web.Page(), Version: version, LiveKitURL: d.url, Room: "demo", Callers: devserver.Callers()}
+	h, err := newHouse(context.Background(), a, cfg, d, devserver.Authenticator{Callers: demo.Callers, Configured: configured}, rules, issuersOf(issuers, devserver.Issuer), stripeConfig, io.Discard, log)
 	if err != nil {
 		return err
 	}
 	defer h.close()
-	if p.stripe != nil {
-		demo.Plans = demoPlans{p.stripe, demo.Callers[:2]} // the guide's caller stays without one
-		// Alice's plan is known before she can ask.
+	if double != nil {
+		demo.Plans = double.Plans(demo.Callers[:2]) // the guide's caller has none
+		// Alice's plan is known before her first request.
 		if _, err := h.billing.Sync(ctx, nil); err != nil {
 			return err
 		}
@@ -128,7 +129,7 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d *deplo
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.DefaultRoom,
 		Limits: *limits, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,
 	})
-	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), cfg.PolicyFile, d, demo}.print()
+	screen{a.out, coloured(a.out, a.environ), fmt.Sprintf("http://localhost:%d", address.Port), operators[0].Addr().String(), cfg.PolicyFile, d.url, cfg.LiveKitAPIKey == "", demo}.print()
 	if err := httpapi.Serve(ctx, api, listeners, 0, log); err != nil {
 		return err
 	}
@@ -159,51 +160,48 @@ func listenLoopback(address string) ([]*net.TCPListener, error) {
 	return first, nil // this machine has no IPv6
 }
 
-// developmentServer is the deployment that LIVEKIT_* names, else a LiveKit
-// server started for this run.
-func developmentServer(a *app, cfg *config.Config, door string) (*deployment, error) {
-	if cfg.LiveKitAPIKey != "" {
-		return &deployment{url: cfg.ClientURL(), api: cfg.APIURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}, nil
-	}
-	binary, err := findLiveKit(a.ctx, a.err)
-	if err != nil {
-		return nil, err
-	}
-	return startLiveKit(a.ctx, binary, "http://"+door+"/webhooks/livekit")
-}
-
-// demoIssuer is the issuer of the demo's callers.
-const demoIssuer = "demo"
-
-// demoCallers are the callers that stagedoor dev knows.
-func demoCallers() []httpapi.DemoCaller {
-	return []httpapi.DemoCaller{
-		{ID: "alice", Name: "Alice", Token: "alice-token", About: "Has a plan: may watch and publish."},
-		{ID: "bob", Name: "Bob", Token: "bob-token", About: "Has no plan: may watch."},
-		{ID: "user-id", Name: "Guide", Token: "stub-token", About: "A setup guide's stub-token: has no plan, may watch."},
-	}
-}
-
-// demoDoor authenticates the demo's callers; everybody else is left to the
-// configured issuers. It exists in dev alone.
-type demoDoor struct {
-	callers    []httpapi.DemoCaller
-	configured *authn.Authenticator
-}
-
-// Authenticate takes a demo caller's token, or asks the configured issuers.
-func (d demoDoor) Authenticate(ctx context.Context, c stagedoor.Credential) (stagedoor.Principal, error) {
-	for _, caller := range d.callers {
-		if subtle.ConstantTimeCompare([]byte(c.Reveal()), []byte(caller.Token)) == 1 {
-			return stagedoor.Principal{Issuer: demoIssuer, Subject: caller.ID, Handle: caller.ID, Name: caller.Name}, nil
+// developmentStripe starts a Stripe double unless the configuration names an
+// account, and makes a database for this run unless it names one. end removes
+// both; it is not nil.
+func developmentStripe(cfg *config.Config, address string, now func() time.Time, log *slog.Logger) (p plans, double *devserver.Stripe, end func(), err error) {
+	p = plansOf(cfg)
+	end = func() {}
+	if p.database == "" {
+		dir, err := os.MkdirTemp("", "stagedoor-dev-")
+		if err != nil {
+			return p, nil, end, err
 		}
+		end = func() { _ = os.RemoveAll(dir) }
+		p.database = filepath.Join(dir, "stagedoor.db")
 	}
-	principal, err := d.configured.Authenticate(ctx, c)
-	var refused *stagedoor.Error
-	if errors.As(err, &refused) && refused.Kind == stagedoor.InvalidToken && !strings.Contains(c.Reveal(), ".") {
-		hint := *refused
-		hint.Detail = "not a token of this demo; use alice-token, bob-token or stub-token"
-		return principal, &hint
+	if !p.key.Empty() {
+		return p, nil, end, nil
 	}
-	return principal, err
+	webhookURL := "http://" + address + "/webhooks/stripe"
+	double, err = devserver.StartStripe(webhookURL, stagedoor.Feature(cfg.PublishFeature), now, log)
+	if err != nil {
+		end()
+		return p, nil, func() {}, err
+	}
+	p.key, p.url, p.secrets = double.Key, double.URL, []stagedoor.Secret{double.WebhookSecret}
+	removeDatabase := end
+	return p, double, func() { double.Stop(); removeDatabase() }, nil
+}
+
+// developmentServer returns the LiveKit deployment that LIVEKIT_* names, or
+// starts a LiveKit server for this run, which the caller must stop.
+func developmentServer(a *app, cfg *config.Config, address string) (deployment, *devserver.LiveKit, error) {
+	if cfg.LiveKitAPIKey != "" {
+		named := deployment{url: cfg.ClientURL(), api: cfg.APIURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}
+		return named, nil, nil
+	}
+	binary, err := devserver.FindLiveKit(a.ctx, a.err, terminal(a.err))
+	if err != nil {
+		return deployment{}, nil, err
+	}
+	started, err := devserver.StartLiveKit(a.ctx, binary, "http://"+address+"/webhooks/livekit")
+	if err != nil {
+		return deployment{}, nil, err
+	}
+	return deployment{url: started.URL, api: started.APIURL, key: started.Key, secret: started.Secret}, started, nil
 }

@@ -41,6 +41,13 @@ type house struct {
 	received func(created time.Time)
 }
 
+// deployment is a LiveKit deployment and the key to it.
+type deployment struct {
+	// url is for clients, api for the server's own calls.
+	url, api, key string
+	secret        stagedoor.Secret
+}
+
 // plans is what billing needs to know beside the configuration.
 type plans struct {
 	key      stagedoor.Secret

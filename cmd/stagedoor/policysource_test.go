@@ -16,6 +16,7 @@ import (
 
 	"stagedoor"
 	"stagedoor/internal/config"
+	"stagedoor/internal/devserver"
 	"stagedoor/internal/policy"
 )
 
@@ -106,7 +107,7 @@ func TestDemoRulesAreFit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for subject, may := range map[string]bool{"alice": true, "bob": false} {
-			d, err := f.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: demoIssuer, Subject: subject}, Room: "any", Entitlement: stagedoor.Entitlement{Features: []stagedoor.Feature{feature}}})
+			d, err := f.Decide(stagedoor.Situation{Principal: stagedoor.Principal{Issuer: devserver.Issuer, Subject: subject}, Room: "any", Entitlement: stagedoor.Entitlement{Features: []stagedoor.Feature{feature}}})
 			if err != nil || d.Moderate != may || d.Invite != may || !d.Grants.Publish || d.RemoveFor != time.Minute {
 				t.Errorf("%s: %+v %v", subject, d, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"stagedoor"
+	"stagedoor/internal/devserver"
 	"stagedoor/internal/httpapi"
 )
 
@@ -16,15 +17,17 @@ type screen struct {
 	// url is where the page is, admin where operators ask.
 	url, admin string
 	// policy is the policy file; empty: the demo's own rules.
-	policy  string
-	livekit *deployment
+	policy string
+	// livekit is LiveKit's address; started is set when it runs for this process.
+	livekit string
+	started bool
 	demo    *httpapi.Demo
 }
 
 func (s screen) print() {
 	bold := func(text string) string { return paint(s.colour, "1", text) }
 	from := "started for this run, with keys made for it"
-	if s.livekit.child == nil {
+	if !s.started {
 		from = "named by LIVEKIT_URL"
 	}
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format+"\n", args...) }
@@ -32,7 +35,7 @@ func (s screen) print() {
 	p("  %s  %s", bold("stagedoor dev"), paint(s.colour, "33", "for this machine only, never for production"))
 	p("")
 	p("  Open      %s", paint(s.colour, "36", s.url))
-	p("  LiveKit   %s  (%s)", s.livekit.url, from)
+	p("  LiveKit   %s  (%s)", s.livekit, from)
 	if s.demo.Plans != nil {
 		p("  Stripe    a small one of the demo's own: change Bob's plan beside the room and watch the call")
 	} else {
@@ -50,7 +53,7 @@ func (s screen) print() {
 	for _, caller := range s.demo.Callers {
 		about := caller.About
 		if s.policy != "" {
-			about = fmt.Sprintf("What the policy file says of the issuer %s's %s, who has no claims.", demoIssuer, caller.ID)
+			about = fmt.Sprintf("What the policy file says of the issuer %s's %s, who has no claims.", devserver.Issuer, caller.ID)
 		}
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", caller.Name, caller.Token, about)
 	}

@@ -1,4 +1,4 @@
-package main
+package devserver
 
 import (
 	"bufio"
@@ -22,35 +22,49 @@ import (
 // livekitPackage is what tools/livekit pins.
 const livekitPackage = "github.com/livekit/livekit-server/cmd/server"
 
-// deployment is a LiveKit deployment and the key to it.
-type deployment struct {
-	// url is for browsers, api for the door's own calls.
-	url, api, key string
-	secret        stagedoor.Secret
-	child         *child // nil when it is not ours
+// LiveKit is a LiveKit server that runs on loopback for this process, with
+// keys made for it.
+type LiveKit struct {
+	// URL is for clients (ws), APIURL for the server's own calls (http).
+	URL, APIURL string
+	Key         string
+	Secret      stagedoor.Secret
+	process     *child
 }
 
-// startLiveKit starts a LiveKit server on loopback, with keys made for this
-// run, that sends its events to an address of the door's. Another program may
-// take a port between its choice and its use: then others are tried.
-func startLiveKit(ctx context.Context, binary, events string) (d *deployment, err error) {
+// StartLiveKit starts the LiveKit server binary on free loopback ports and
+// waits until it answers. The server sends its webhooks to webhookURL. Another
+// program may take a port between its choice and its use, so that it tries
+// three times. Stop must be called.
+func StartLiveKit(ctx context.Context, binary, webhookURL string) (server *LiveKit, err error) {
 	for range 3 {
-		d, err = tryLiveKit(ctx, binary, events)
+		server, err = tryLiveKit(ctx, binary, webhookURL)
 		if err == nil || !strings.Contains(err.Error(), "address already in use") {
 			break
 		}
 	}
-	return d, err
+	return server, err
 }
 
-func tryLiveKit(ctx context.Context, binary, events string) (*deployment, error) {
+// Done is closed when the server has ended.
+func (l *LiveKit) Done() <-chan struct{} { return l.process.done }
+
+// Output returns the end of what the server printed, indented.
+func (l *LiveKit) Output() string { return l.process.output.String() }
+
+// Stop ends the server and waits until it has ended.
+func (l *LiveKit) Stop() { l.process.stop() }
+
+func tryLiveKit(ctx context.Context, binary, webhookURL string) (*LiveKit, error) {
 	ports, err := freePorts()
 	if err != nil {
 		return nil, err
 	}
-	d := &deployment{
-		url: fmt.Sprintf("ws://127.0.0.1:%d", ports[0]), api: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), key: "API" + rand.Text()[:12],
-		secret: stagedoor.NewSecret(rand.Text() + rand.Text()),
+	l := &LiveKit{
+		URL:    fmt.Sprintf("ws://127.0.0.1:%d", ports[0]),
+		APIURL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
+		Key:    "API" + rand.Text()[:12],
+		Secret: stagedoor.NewSecret(rand.Text() + rand.Text()),
 	}
 	settings := fmt.Sprintf(`port: %d
 bind_addresses: ["127.0.0.1"]
@@ -64,33 +78,35 @@ rtc:
 keys: {%s: %s}
 webhook: {api_key: %s, urls: [%s]}
 logging: {level: warn}
-`, ports[0], ports[1], d.key, d.secret.Reveal(), d.key, events)
-	// Media goes over UDP alone: the server would take TCP on every address.
-	// The settings go in the environment, where other users of the machine cannot read the keys.
-	d.child, err = startChild(binary, []string{"LIVEKIT_CONFIG=" + settings, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")})
+`, ports[0], ports[1], l.Key, l.Secret.Reveal(), l.Key, webhookURL)
+	// Media uses UDP only, because the server would accept TCP on every address.
+	// The settings go into the environment, where other users of the machine
+	// cannot read the keys.
+	l.process, err = startChild(binary,
+		[]string{"LIVEKIT_CONFIG=" + settings, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")})
 	if err != nil {
-		return nil, fmt.Errorf("the LiveKit server %s does not start: %w", binary, err)
+		return nil, fmt.Errorf("start the LiveKit server %s: %w", binary, err)
 	}
-	probe, err := d.probe(ctx)
+	probe, err := l.probe(ctx)
 	if err == nil {
-		err = d.child.ready(probe, 10*time.Second)
+		err = l.process.waitReady(probe, 10*time.Second)
 	}
 	if err != nil {
-		d.child.stop()
-		return nil, fmt.Errorf("the LiveKit server does not get ready: %w", err)
+		l.Stop()
+		return nil, fmt.Errorf("wait for the LiveKit server: %w", err)
 	}
-	return d, nil
+	return l, nil
 }
 
-// probe is a request that only a server with this deployment's key answers
-// with 200: at the address alone somebody else's could answer.
-func (d *deployment) probe(ctx context.Context) (*http.Request, error) {
-	signer := &livekit.Signer{Key: d.key, Secret: d.secret, Now: time.Now}
+// probe is a request that only a server with this key answers with 200: at the
+// port alone another program could answer.
+func (l *LiveKit) probe(ctx context.Context) (*http.Request, error) {
+	signer := &livekit.Signer{Key: l.Key, Secret: l.Secret, Now: time.Now}
 	token, err := signer.Sign(stagedoor.Admission{Room: "probe", Identity: "probe", TTL: time.Minute})
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.api+"/rtc/validate", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.APIURL+"/rtc/validate", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +114,8 @@ func (d *deployment) probe(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// freePorts finds a TCP port for signalling and a UDP port for media:
-// LiveKit's usual ones when they are free.
+// freePorts finds a TCP port for signalling and a UDP port for media, the usual
+// ones of LiveKit when they are free.
 func freePorts() (ports [2]int, err error) {
 	for _, port := range []int{7880, 0} {
 		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
@@ -121,9 +137,11 @@ func freePorts() (ports [2]int, err error) {
 	return ports, nil
 }
 
-// findLiveKit returns the LiveKit server to run: the one that this repository
-// pins, built when it is missing or older than the pin, else one on the PATH.
-func findLiveKit(ctx context.Context, out io.Writer) (string, error) {
+// FindLiveKit returns the LiveKit server binary to run: the version that this
+// checkout pins, which it builds when the binary is missing or older than the
+// pin; outside of a checkout the one on the PATH. It shows the build's progress
+// on out, which is a terminal or not. The error says what to install.
+func FindLiveKit(ctx context.Context, out io.Writer, terminal bool) (string, error) {
 	root := repository()
 	if root == "" {
 		if found, err := exec.LookPath("livekit-server"); err == nil {
@@ -140,15 +158,15 @@ func findLiveKit(ctx context.Context, out io.Writer) (string, error) {
 		return "", errors.New("building the LiveKit server needs Go (go.dev/dl), which is not on the PATH. " +
 			"Or name a deployment with LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
 	}
-	if err := buildLiveKit(ctx, root, binary, out); err != nil {
-		return "", fmt.Errorf("the LiveKit server cannot be built: %w", err)
+	if err := buildLiveKit(ctx, root, binary, newProgress(out, terminal, "building the LiveKit server, once (about two minutes)")); err != nil {
+		return "", fmt.Errorf("build the LiveKit server: %w", err)
 	}
 	return binary, nil
 }
 
 // repository returns the checkout that this program was built in, or the one
-// that is the working directory, or "". It looks no further up: what runs from
-// there must not be anybody's who can write above.
+// that is the working directory, or "". It does not look in parent directories,
+// where another user may be able to write.
 func repository() string {
 	var candidates []string
 	if program, err := os.Executable(); err == nil {
@@ -169,7 +187,7 @@ func repository() string {
 	return ""
 }
 
-// newer reports whether the built file is there and not older than its source.
+// newer reports whether the built file exists and is not older than its source.
 func newer(built, source string) bool {
 	b, err := os.Stat(built)
 	if err != nil {
@@ -179,8 +197,9 @@ func newer(built, source string) bool {
 	return err == nil && !b.ModTime().Before(s.ModTime())
 }
 
-// buildLiveKit compiles the pinned LiveKit server and shows how far it is.
-func buildLiveKit(ctx context.Context, root, binary string, out io.Writer) error {
+// buildLiveKit compiles the pinned LiveKit server and shows the progress.
+func buildLiveKit(ctx context.Context, root, binary string, shown *progress) (err error) {
+	defer func() { shown.end(err == nil) }()
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-o", binary, livekitPackage)
 	cmd.Dir = filepath.Join(root, "tools", "livekit")
 	lines, err := cmd.StderrPipe()
@@ -190,19 +209,16 @@ func buildLiveKit(ctx context.Context, root, binary string, out io.Writer) error
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	progress := newProgress(out, "building the LiveKit server, once (about two minutes)")
-	last := &tail{}
+	last := &outputTail{}
 	scanner := bufio.NewScanner(lines)
 	for scanner.Scan() {
 		_, _ = last.Write(append(scanner.Bytes(), '\n'))
-		progress.step(scanner.Text())
+		shown.step(scanner.Text())
 	}
-	err = cmd.Wait()
-	progress.end(err == nil)
-	if err != nil {
-		return fmt.Errorf("%w\n%s", err, last.String())
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%w\n%s", err, last)
 	}
-	// go build leaves an up-to-date file as it is; its age must still say so.
+	// go build leaves an up-to-date binary alone, but newer compares its time.
 	now := time.Now()
 	return os.Chtimes(binary, now, now)
 }
