@@ -27,7 +27,7 @@ tools:
 	@scripts/need node
 
 .PHONY: test
-test: setup build bin/livekit-server lint test-go test-conformance test-deploy test-client test-scan test-e2e ## everything; installs what it needs
+test: setup build bin/livekit-server lint test-go test-conformance test-load test-deploy test-client test-scan test-e2e ## everything; installs what it needs
 	@echo "all tests passed"
 
 .PHONY: setup
@@ -38,7 +38,7 @@ setup: ## install the compiler, the browser and the Prometheus that tests need (
 lint: ## formatting, vet and fuzz seeds, in all modules
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt -w on: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
-	cd conformance && $(GO) vet ./...
+	cd conformance && $(GO) vet ./... && $(GO) vet -tags load ./hostile
 	cd deploy && $(GO) vet ./...
 	@scripts/fuzz seeds
 
@@ -59,6 +59,10 @@ fuzz-nightly: ## search with every fuzz target for five minutes (an hour and a h
 .PHONY: test-conformance
 test-conformance: bin/livekit-server ## our tokens and verifier against LiveKit's library, a real server and Wycheproof
 	cd conformance && $(GO) test -race ./...
+
+.PHONY: test-load
+test-load: ## crowds and overload against the built server; LOAD_SLACK=1 applies the bounds of a quiet machine
+	cd conformance && LOAD_SLACK=$${LOAD_SLACK:-4} $(GO) test -count=1 -tags load -run '^TestLoad_' -v ./hostile | grep -vE '^ +[{]|^=== RUN'
 
 .PHONY: test-deploy
 test-deploy: build bin/livekit-server ## every file in deploy/, by the tools that read it, and the image's content run as it would be

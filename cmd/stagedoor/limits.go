@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
-	"runtime/metrics"
 	"sync"
 	"time"
 
@@ -14,14 +13,15 @@ import (
 
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
+	"stagedoor/internal/inflight"
 	"stagedoor/internal/ratelimit"
 )
 
-// How many requests are worked on at once, per processor, and how many more
-// may wait for somebody outside. Measured: docs/adr/0007-limits.md.
+// How many requests run at once, per processor, and how many more may wait.
+// Measured: docs/adr/0007-limits.md.
 const (
 	inFlightPerProcessor = 4
-	mostWaiting          = 2048
+	maxWaiting           = 8192
 )
 
 // newLimits builds the public listener's limits from the configuration.
@@ -46,10 +46,12 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 		}
 		return httpapi.Quota{Name: d.Policy, Allowed: d.Allowed, Limit: d.Limit, Remaining: d.Remaining, Window: d.Window, Reset: d.Reset, RetryAfter: d.RetryAfter}
 	}
-	inFlight := cmp.Or(cfg.MaxInFlight, inFlightPerProcessor*runtime.GOMAXPROCS(0))
 	return httpapi.Limits{
-		InFlight: inFlight, Waiting: mostWaiting,
-		Behind:  func() bool { return readyToRun() > uint64(max(1, inFlight/inFlightPerProcessor)) },
+		InFlight: inflight.Options{
+			Running:      cmp.Or(cfg.MaxInFlight, inFlightPerProcessor*runtime.GOMAXPROCS(0)),
+			Waiting:      maxWaiting,
+			QueueTimeout: cfg.QueueTimeout,
+		},
 		Address: func(addr netip.Addr) httpapi.Quota { return spend(address, ratelimit.Address(addr)) },
 		Failure: func(addr netip.Addr) httpapi.Quota { return spend(failures, ratelimit.Address(addr)) },
 		Caller: func(issuer, subject string, guest netip.Addr) httpapi.Quota {
@@ -64,16 +66,6 @@ func newLimits(cfg *config.Config, log *slog.Logger) (httpapi.Limits, error) {
 			return httpapi.Burst{Log: b.Begins, Unlogged: b.Refused - 1 + b.Untold, Shared: b.Shared}
 		},
 	}, nil
-}
-
-// readyToRun is how many goroutines could run and do not. It takes 0.1 µs.
-func readyToRun() uint64 {
-	sample := [1]metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
-	metrics.Read(sample[:])
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0 // a runtime that does not tell
-	}
-	return sample[0].Value.Uint64()
 }
 
 // Lines of the log that refusals of people who are not known may cause: of one

@@ -7,14 +7,13 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"stagedoor/internal/config"
+	"stagedoor/internal/inflight"
 )
 
 // joinAs asks the door at url for a room in somebody's name.
@@ -150,48 +149,16 @@ func TestGuessesDoNotFillTheLogOfTheProgram(t *testing.T) {
 	}
 }
 
-func TestPlacesAreThoseOfTheConfiguration(t *testing.T) {
+func TestInFlightBounds_AreThoseOfTheConfiguration(t *testing.T) {
 	rate := config.Rate{Count: 1, Per: time.Minute}
-	for most, want := range map[int]int{0: inFlightPerProcessor * runtime.GOMAXPROCS(0), 7: 7} {
-		l, err := newLimits(&config.Config{RateLimitUser: rate, RateLimitIP: rate, RateLimitFailures: rate, MaxInFlight: most}, slog.New(slog.DiscardHandler))
-		if err != nil || l.InFlight != want || l.Waiting != mostWaiting {
-			t.Errorf("%d: %d and %d, %v", most, l.InFlight, l.Waiting, err)
+	for configured, want := range map[int]int{0: inFlightPerProcessor * runtime.GOMAXPROCS(0), 7: 7} {
+		cfg := &config.Config{
+			RateLimitUser: rate, RateLimitIP: rate, RateLimitFailures: rate,
+			MaxInFlight: configured, QueueTimeout: 3 * time.Second,
 		}
-	}
-}
-
-// More goroutines that spin than there are processors: some are ready and do not run.
-func TestBehindIsWhatWaitsForAProcessor(t *testing.T) {
-	rate := config.Rate{Count: 1, Per: time.Minute}
-	l, err := newLimits(&config.Config{RateLimitUser: rate, RateLimitIP: rate, RateLimitFailures: rate}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	becomes := func(want bool) bool {
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if l.Behind() == want {
-				return true
-			}
+		l, err := newLimits(cfg, slog.New(slog.DiscardHandler))
+		if err != nil || l.InFlight != (inflight.Options{Running: want, Waiting: maxWaiting, QueueTimeout: 3 * time.Second}) {
+			t.Errorf("%d: %+v, %v", configured, l.InFlight, err)
 		}
-		return false
-	}
-	if !becomes(false) {
-		t.Error("behind, and there is nothing to do")
-	}
-	var stop atomic.Bool
-	var group sync.WaitGroup
-	for range 4 * runtime.GOMAXPROCS(0) {
-		group.Go(func() {
-			for !stop.Load() {
-			}
-		})
-	}
-	if !becomes(true) {
-		t.Error("not behind with four times as much as there are processors")
-	}
-	stop.Store(true)
-	group.Wait()
-	if !becomes(false) {
-		t.Error("behind, and all is done")
 	}
 }

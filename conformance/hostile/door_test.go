@@ -101,7 +101,7 @@ func open(t *testing.T, o own) *door {
 	dir := t.TempDir()
 	environment := []string{"PATH=" + os.Getenv("PATH"), "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATABASE_URL=sqlite:door.db", "DRAIN_DELAY=0s", "LOG_FORMAT=json",
 		"LIVEKIT_URL=ws://127.0.0.1:1", "LIVEKIT_API_KEY=APIconformance", "LIVEKIT_API_SECRET=" + livekitSecret, "JWT_SECRET=" + callersSecret,
-		"ALLOWED_ORIGINS=https://app.example", "RATE_LIMIT_USER=1000000/s", "MAX_IN_FLIGHT=128", "RATE_LIMIT_IP=1000000/s", "RATE_LIMIT_FAILURES=1000000/s"}
+		"ALLOWED_ORIGINS=https://app.example", "RATE_LIMIT_USER=1000000/s", "RATE_LIMIT_IP=1000000/s", "RATE_LIMIT_FAILURES=1000000/s"}
 	d := &door{out: &output{}, exited: make(chan struct{})}
 	if o.tls {
 		certFile, keyFile := certificate(t, dir, d)

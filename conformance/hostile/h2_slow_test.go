@@ -38,16 +38,13 @@ func TestStreamsLeftOpenAreCutWhileCallersJoin(t *testing.T) {
 			}
 			return err
 		})
-		busy := 0
 		for _, s := range opened {
 			if !s.await(cutWithin, func(h *heard) bool { return len(h.status) == perConnection || h.gone }) {
 				t.Error("streams are held for more than ", cutWithin)
 			}
 			s.heard.mu.Lock()
 			for id, status := range s.heard.status {
-				if status == 503 { // too many came at once
-					busy++
-				} else if status != 400 {
+				if status != 400 {
 					t.Errorf("stream %d: %d", id, status)
 				}
 				mustHoldNoToken(t, "half a request", s.heard.body[id])
@@ -55,18 +52,8 @@ func TestStreamsLeftOpenAreCutWhileCallersJoin(t *testing.T) {
 			s.heard.mu.Unlock()
 			_ = s.conn.Close()
 		}
-		mustBeFew(t, busy, many)
 	})
 	d.recovered(t)
-}
-
-// mustBeFew fails when so many of an attack's requests were refused as too many
-// at once that nothing else was tried.
-func mustBeFew(t *testing.T, busy, all int) {
-	t.Helper()
-	if busy > all/2 {
-		t.Errorf("%d of %d were refused at once", busy, all)
-	}
 }
 
 // More streams than the door serves at once are refused, and the others served.

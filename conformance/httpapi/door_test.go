@@ -18,6 +18,7 @@ import (
 	"stagedoor/internal/authn"
 	"stagedoor/internal/enforce"
 	"stagedoor/internal/httpapi"
+	"stagedoor/internal/inflight"
 	"stagedoor/internal/livekit"
 	"stagedoor/internal/policy"
 )
@@ -96,10 +97,10 @@ func limits(w world) httpapi.Limits {
 		return q
 	}
 	return httpapi.Limits{
-		InFlight: 64, Waiting: 64,
-		Address: func(netip.Addr) httpapi.Quota { return quota("address", flooded) },
-		Failure: func(netip.Addr) httpapi.Quota { return quota("failures", guessing) },
-		Caller:  func(string, string, netip.Addr) httpapi.Quota { return quota("user", hasty) },
+		InFlight: inflight.Options{Running: 64, Waiting: 64, QueueTimeout: time.Second},
+		Address:  func(netip.Addr) httpapi.Quota { return quota("address", flooded) },
+		Failure:  func(netip.Addr) httpapi.Quota { return quota("failures", guessing) },
+		Caller:   func(string, string, netip.Addr) httpapi.Quota { return quota("user", hasty) },
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"stagedoor"
+	"stagedoor/internal/inflight"
 )
 
 const (
@@ -92,7 +92,7 @@ func (s *keySource) refresh(ctx context.Context) {
 	if f == nil {
 		return
 	}
-	defer stagedoor.Waiting(ctx)()
+	defer inflight.Yield(ctx)()
 	timer := time.NewTimer(refreshWait)
 	defer timer.Stop()
 	select {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"stagedoor/internal/inflight"
+
 	"stagedoor"
 )
 
@@ -261,7 +263,7 @@ func (b *Billing) keep(memory map[string]time.Time, object string) {
 // for it, and reports whether anything was learnt. What does not come in time
 // is fetched in the background.
 func (b *Billing) fetch(ctx context.Context, objects []string) bool {
-	defer stagedoor.Waiting(ctx)()
+	defer inflight.Yield(ctx)()
 	ctx, cancel := context.WithTimeout(ctx, joinPatience)
 	defer cancel()
 	learnt := make(chan bool, len(objects))

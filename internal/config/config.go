@@ -147,8 +147,10 @@ type Config struct {
 	// Failed authentications of one address. Once spent, only further failing requests are refused.
 	RateLimitFailures Rate `env:"RATE_LIMIT_FAILURES" default:"30/m"`
 
-	// Requests that are worked on at once. What comes beyond waits for a moment and is then 503; so it is while a quarter as many wait for a processor.
+	// Requests that run at once. Others wait in a queue, first come first served.
 	MaxInFlight int `env:"MAX_IN_FLIGHT" derived:"4 for each processor" min:"1" max:"100000"`
+	// How long a request may wait in that queue. Then it is 503 with `Retry-After`; so is, at once, a request that would have to wait longer.
+	QueueTimeout time.Duration `env:"QUEUE_TIMEOUT" default:"5s" min:"100ms" max:"8s"`
 
 	// # Operators
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"stagedoor/internal/inflight"
+
 	"github.com/go-json-experiment/json/jsontext"
 
 	"stagedoor"
@@ -30,9 +32,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, tooLarge
 	}
 	recordOf(r.Context()).bodyRead = true
-	over := stagedoor.Waiting(r.Context())
+	resume := inflight.Yield(r.Context())
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	over()
+	resume()
 	if err != nil {
 		var exceeded *http.MaxBytesError
 		if errors.As(err, &exceeded) {

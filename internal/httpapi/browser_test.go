@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"stagedoor/internal/inflight"
 
 	"stagedoor"
 )
@@ -142,7 +145,7 @@ func TestPreflightComesBeforeEverythingElse(t *testing.T) {
 	spent := &budget{name: "address"}
 	h := newHarness(func(o *Options) {
 		o.AllowedOrigins, o.RequireHTTPS, o.AuthCookie = []string{"https://app.example.com"}, true, cookieName
-		o.Limits = Limits{Address: spent.of, Failure: spent.of, InFlight: 1}
+		o.Limits = Limits{Address: spent.of, Failure: spent.of, InFlight: inflight.Options{Running: 1, Waiting: 1, QueueTimeout: time.Millisecond}}
 	})
 	h.panics = true // whoever authenticates is found out
 	for _, path := range []string{"/api/join", "/api/token", "/api/invites", "/nothing"} {

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"stagedoor/internal/inflight"
+
 	"stagedoor"
 )
 
@@ -36,14 +38,9 @@ type Burst struct {
 // Limits are how often what may be asked. A nil function limits nothing. Safe
 // for concurrent use when its functions are.
 type Limits struct {
-	// InFlight is how many requests are worked on at once, 0: no limit; Waiting
-	// how many more may be waiting for a body, an issuer, Stripe or LiveKit
-	// meanwhile. Webhooks have as many places of their own.
-	InFlight, Waiting int
-	// Behind reports whether the processors are behind with what was begun, which
-	// no number of requests tells: one that waits for nobody is done before the
-	// next is read. Callers are refused then; nil means never.
-	Behind func() bool
+	// InFlight bounds how many requests run at once, and how many wait; webhooks
+	// have the same bounds for themselves. The zero value is no bound.
+	InFlight inflight.Options
 	// Address counts a request of an address, before anything is looked at.
 	Address func(netip.Addr) Quota
 	// Failure counts a failed authentication of an address.

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"stagedoor/internal/inflight"
 )
 
 const (
@@ -54,8 +56,8 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 		ErrorLog: stdlog.New(unquoted{log}, "", 0),
 	}
 	failed := make(chan error, len(listeners))
-	busy := newCensus(api.believes)
-	server.ConnState = busy.count
+	conns := inflight.NewConnTracker(api.believes)
+	server.ConnState = conns.ConnState
 	var open []*lastCall
 	for _, listener := range listeners {
 		l := &lastCall{TCPListener: listener}
@@ -87,7 +89,7 @@ func Serve(ctx context.Context, api *API, listeners []*net.TCPListener, drainDel
 	for range open {
 		<-failed
 	}
-	busy.wait(deadline)
+	conns.Wait(deadline)
 	if err := server.Shutdown(deadline); err != nil {
 		_ = server.Close()
 		return errors.New("some requests did not finish in time")

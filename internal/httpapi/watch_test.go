@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"stagedoor/internal/inflight"
+
 	"stagedoor"
 )
 
@@ -25,7 +27,7 @@ func TestEveryAnswerIsToldOf(t *testing.T) {
 			}
 			return nil
 		}
-		o.Limits = Limits{InFlight: 1, Caller: nil}
+		o.Limits = Limits{InFlight: inflight.Options{Running: 1, Waiting: 1, QueueTimeout: time.Millisecond}, Caller: nil}
 		o.Watch = func(r *http.Request, route string) (context.Context, string, func(Answer)) {
 			if !slices.Contains(Routes(), route) {
 				t.Errorf("%s is not of the list", route)

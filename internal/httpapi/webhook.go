@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"stagedoor/internal/inflight"
+
 	"stagedoor"
 )
 
@@ -64,8 +66,8 @@ func eventBody(w http.ResponseWriter, r *http.Request, large chan struct{}) ([]b
 		return nil, tooLarge
 	}
 	recordOf(r.Context()).bodyRead = true
-	over := stagedoor.Waiting(r.Context())
-	defer over()
+	resume := inflight.Yield(r.Context())
+	defer resume()
 	source := http.MaxBytesReader(w, r.Body, maxEventBytes)
 	body, err := io.ReadAll(io.LimitReader(source, usualEventBytes))
 	if err == nil && len(body) == usualEventBytes {

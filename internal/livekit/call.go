@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"stagedoor/internal/inflight"
+
 	"stagedoor"
 )
 
@@ -57,7 +59,7 @@ func (s *RoomService) call(ctx context.Context, method string, grant adminGrant,
 	if err != nil {
 		return nil, false, err
 	}
-	defer stagedoor.Waiting(ctx)()
+	defer inflight.Yield(ctx)()
 	response, err := s.client().Do(request)
 	if err != nil {
 		return nil, false, noAnswer(tellable(ctx, err))

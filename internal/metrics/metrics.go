@@ -90,7 +90,7 @@ func New(o Options) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), log: o.Log, routes: o.Routes, codes: codes()}
 	m.requests = m.counter("requests_total", "Requests answered on the public listener, by route and HTTP status.", "route", "code")
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "stagedoor_requests_in_flight", Help: "Requests being answered on the public listener now."})
-	m.inFlightOver = prometheus.NewCounter(prometheus.CounterOpts{Name: "stagedoor_in_flight_refused_total", Help: "Requests refused because as many as may be were being answered."})
+	m.inFlightOver = prometheus.NewCounter(prometheus.CounterOpts{Name: "stagedoor_in_flight_refused_total", Help: "Requests refused because the queue for a slot was full or too slow."})
 	m.registry.MustRegister(m.inFlight, m.inFlightOver)
 	m.limited = m.counter("rate_limited_total", "Requests refused by a rate limit.", "limit")
 	m.joins = m.counter("joins_total", "Answers to /api/join and /api/token. kind is the error's code where it was refused, and why publishing is withheld where it is watch_only.", "outcome", "kind")

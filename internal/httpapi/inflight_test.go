@@ -5,10 +5,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
+
+	"stagedoor/internal/inflight"
 
 	"stagedoor"
 )
@@ -29,7 +30,7 @@ func (s slow) Authenticate(ctx context.Context, c stagedoor.Credential) (stagedo
 func TestOverloadIsRefusedBeforeAnyWork(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := newHarness(func(o *Options) {
-		o.Limits.InFlight, o.Limits.Waiting = 2, 30
+		o.Limits.InFlight = inflight.Options{Running: 2, Waiting: 30, QueueTimeout: 10 * time.Millisecond}
 		inner := o.Door.Authenticator
 		o.Door.Authenticator = slow{inner, entered, leave}
 	})
@@ -65,10 +66,10 @@ type outside struct {
 }
 
 func (o outside) Authenticate(ctx context.Context, c stagedoor.Credential) (stagedoor.Principal, error) {
-	over := stagedoor.Waiting(ctx)
+	resume := inflight.Yield(ctx)
 	o.entered <- struct{}{}
 	<-o.leave
-	over()
+	resume()
 	return o.Authenticator.Authenticate(ctx, c)
 }
 
@@ -79,7 +80,7 @@ func TestWaitingKeepsNobodyOut(t *testing.T) {
 	var door *stagedoor.Door
 	var quick stagedoor.Authenticator
 	h := newHarness(func(o *Options) {
-		o.Limits.InFlight, o.Limits.Waiting = 1, 31 // four for each address
+		o.Limits.InFlight = inflight.Options{Running: 1, Waiting: 7, QueueTimeout: time.Second} // four, then one for each address
 		o.StripeEvent = takesEvents
 		door, quick = o.Door, o.Door.Authenticator
 		o.Door.Authenticator = outside{quick, entered, leave}
@@ -119,7 +120,7 @@ func TestWaitingKeepsNobodyOut(t *testing.T) {
 // A body that does not come is a wait, for a caller's request and a webhook's.
 func TestSlowBodyKeepsNobodyOut(t *testing.T) {
 	h := newHarness(func(o *Options) {
-		o.Limits.InFlight, o.Limits.Waiting = 1, 31
+		o.Limits.InFlight = inflight.Options{Running: 1, Waiting: 31, QueueTimeout: time.Second}
 		o.StripeEvent = takesEvents
 	})
 	for _, path := range []string{"/api/join", "/webhooks/stripe"} {
@@ -162,7 +163,9 @@ func (s stuck) Write(p []byte) (int, error) {
 }
 
 func TestAnswersThatAreNotTakenKeepNobodyOut(t *testing.T) {
-	h := newHarness(func(o *Options) { o.Limits.InFlight, o.Limits.Waiting = 1, 31 })
+	h := newHarness(func(o *Options) {
+		o.Limits.InFlight = inflight.Options{Running: 1, Waiting: 31, QueueTimeout: time.Second}
+	})
 	entered, leave := make(chan struct{}), make(chan struct{})
 	var group sync.WaitGroup
 	for range 40 { // more than there are places
@@ -176,69 +179,4 @@ func TestAnswersThatAreNotTakenKeepNobodyOut(t *testing.T) {
 	}
 	close(leave)
 	group.Wait()
-}
-
-func TestOneNetworkHasItsShareAlone(t *testing.T) {
-	c := newCrowd(16, 16, nil, callersPatience)
-	for address, same := range map[string]string{
-		"192.0.2.1": "::ffff:192.0.2.1", "2001:db8:1:2::1": "2001:db8:1:ffff::9", "fe80::1%eth0": "fe80::2%eth1",
-	} {
-		for range 4 {
-			if _, ok := c.enter(netip.MustParseAddr(address)); !ok {
-				t.Fatalf("%s: no place", address)
-			}
-		}
-		if _, ok := c.enter(netip.MustParseAddr(same)); ok {
-			t.Errorf("%s and %s are one network", address, same)
-		}
-	}
-	if _, ok := c.enter(netip.MustParseAddr("192.0.2.2")); !ok {
-		t.Error("another address has a share of its own")
-	}
-}
-
-// All places are there in the end, whatever was given, taken and left when.
-func TestPlacesAreNeverLost(t *testing.T) {
-	c := newCrowd(4, 124, nil, callersPatience)
-	var group sync.WaitGroup
-	for range 200 {
-		group.Go(func() {
-			for range 50 {
-				p, ok := c.enter(netip.Addr{})
-				if !ok {
-					time.Sleep(10 * time.Microsecond)
-					continue
-				}
-				take, again := p.give(), p.give()
-				group.Go(func() { p.give()() }) // what the request began outlives it
-				take()
-				again()
-				p.leave()
-				p.give()()
-			}
-		})
-	}
-	group.Wait()
-	if len(c.working) != 0 || len(c.all) != 0 || len(c.of) != 0 {
-		t.Errorf("%d worked on, %d in all, %v at the end", len(c.working), len(c.all), c.of)
-	}
-	p, _ := c.enter(netip.Addr{})
-	take := p.give()
-	for range 4 {
-		if _, ok := c.enter(netip.Addr{}); !ok {
-			t.Fatal("its place is free")
-		}
-	}
-	back := make(chan struct{})
-	go func() { take(); close(back) }()
-	<-c.working // one leaves
-	<-c.all
-	<-back
-	if len(c.working) != 4 {
-		t.Errorf("%d worked on", len(c.working))
-	}
-}
-
-func TestWaitingWithoutAPlaceIsNothing(t *testing.T) {
-	stagedoor.Waiting(context.Background())()
 }
