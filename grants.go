@@ -50,6 +50,43 @@ func (g Grants) EffectiveSources() []Source {
 	}
 }
 
+// Rights are what LiveKit lets a participant do, as a set of bits. The zero
+// value is nothing; AllRights is everything that Grants can say.
+type Rights int64
+
+// The bits of Rights.
+const (
+	rightSubscribe Rights = 1 << iota
+	rightPublishData
+	rightUpdateOwnMetadata
+	rightCamera
+	rightMicrophone
+	rightScreenShare
+	rightScreenShareAudio
+
+	// AllRights is every right.
+	AllRights = rightScreenShareAudio<<1 - 1
+)
+
+// Rights returns the grants as a set, with a right to publish for each source.
+func (g Grants) Rights() Rights {
+	var r Rights
+	for right, granted := range map[Rights]bool{
+		rightSubscribe: g.Subscribe, rightPublishData: g.PublishData, rightUpdateOwnMetadata: g.UpdateOwnMetadata,
+	} {
+		if granted {
+			r |= right
+		}
+	}
+	for _, source := range g.EffectiveSources() {
+		r |= map[Source]Rights{
+			Camera: rightCamera, Microphone: rightMicrophone,
+			ScreenShare: rightScreenShare, ScreenShareAudio: rightScreenShareAudio,
+		}[source]
+	}
+	return r
+}
+
 // Feature is one thing a plan includes, such as "publish".
 type Feature string
 

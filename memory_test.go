@@ -82,7 +82,11 @@ func TestWhatIsDecidedOnIsKeptBeforeTheTokenLeaves(t *testing.T) {
 	if o.principal.Claims["plan"] != "newest" {
 		t.Error("decided on an older token's claims")
 	}
-	if n.mint != (Mint{Room: "r", Identity: "ann", Principal: PrincipalKey{"i", "ann"}, SeatFor: time.Hour + time.Minute}) {
+	want := Mint{
+		Room: "r", Identity: "ann", Principal: PrincipalKey{"i", "ann"}, SeatFor: time.Hour + time.Minute,
+		Rights: got.Grants.Rights(), Expires: time.Time{}.Add(time.Hour),
+	}
+	if n.mint != want {
 		t.Errorf("mint %+v", n.mint)
 	}
 }

@@ -71,6 +71,14 @@ type Mint struct {
 	Identity  Identity
 	Principal PrincipalKey
 	At        time.Time
+	// Rights are at least those of every token that was handed out for the
+	// participant and can still be used to connect, Expires is when the last of
+	// these expires. Zero where that is not known.
+	Rights  Rights
+	Expires time.Time
+	// SessionEnds is set when the session may be over that soon, if the
+	// participant joins at once.
+	SessionEnds time.Time
 	// Seats caps the room's participants, this one included; 0: no cap.
 	Seats int
 	// SeatFor is how long the participant's seat is held until it arrives.

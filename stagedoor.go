@@ -238,7 +238,11 @@ func (d *Door) admit(ctx context.Context, principal Principal, request Request) 
 	if err != nil {
 		return decision.grounds(), err
 	}
-	if decision, err = d.mark(ctx, principal, decision, Mint{Room: request.Room, Identity: identity, Principal: principal.Key()}, remembered); err != nil {
+	mint := Mint{Room: request.Room, Identity: identity, Principal: principal.Key()}
+	if left > 0 {
+		mint.SessionEnds = d.now().Add(left)
+	}
+	if decision, err = d.mark(ctx, principal, decision, mint, remembered); err != nil {
 		return decision.grounds(), err
 	}
 	if decision.allows(request) != nil { // what was allowed is not any more
@@ -308,6 +312,7 @@ func (d *Door) remember(ctx context.Context, principal Principal) (Principal, bo
 // RoomFull, AlreadyInRoom, Unavailable.
 func (d *Door) mark(ctx context.Context, principal Principal, decision Decision, mint Mint, remembered bool) (Decision, error) {
 	mint.Seats, mint.SeatFor, mint.Alone = decision.MaxParticipants, decision.TTL+seatSlack, decision.RefuseSecond
+	mint.Rights, mint.Expires = decision.Grants.Rights(), d.now().Add(decision.TTL)
 	counted := mint.Seats > 0 || mint.Alone
 	if principal.Invitation != "" {
 		if err := d.Invitations.Admit(ctx, principal.Invitation, principal.Key()); err != nil {

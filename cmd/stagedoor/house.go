@@ -190,6 +190,9 @@ func (m memory) Minted(ctx context.Context, mint stagedoor.Mint) error {
 	if stagedoor.KindOf(err) == stagedoor.Internal {
 		m.note(ctx, err)
 	}
+	if err == nil && !mint.SessionEnds.IsZero() {
+		m.enforcer().Expect(mint.Room, mint.Identity, mint.SessionEnds)
+	}
 	return err
 }
 

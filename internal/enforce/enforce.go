@@ -6,7 +6,7 @@ package enforce
 import (
 	"context"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -16,21 +16,24 @@ import (
 )
 
 const (
-	// passEvery is how often everybody whom LiveKit reports is decided again.
-	passEvery = time.Minute
+	// passEvery is the longest time between two passes, in which everybody whom
+	// LiveKit reports is decided again. passJitter is by how much a pass may come
+	// earlier: a client must not know its moment.
+	passEvery  = time.Minute
+	passJitter = 20 * time.Second
 	// passRetry is the pause after a pass that failed.
 	passRetry = 5 * time.Second
-	// atOnce bounds the calls to LiveKit that are under way.
-	atOnce = 16
+	// maxConcurrent bounds the calls to LiveKit that are under way.
+	maxConcurrent = 16
 	// Waits before a change that did not hold is tried again.
 	retryFirst, retryMost = 100 * time.Millisecond, 5 * time.Second
-	// quiet is how many tries go by between two lines of the log: about a minute.
-	quiet = 16
-	// mintsBack is how far back a principal's tokens are followed to rooms in
-	// which no event has reported them: no token lives longer.
+	// logEvery is how many failed tries lie between two lines of the log: about a minute.
+	logEvery = 16
+	// mintsBack is how far back a principal's tokens are looked for: no token
+	// can be used for longer.
 	mintsBack = 26 * time.Hour
-	// mintsMost bounds that.
-	mintsMost = 50
+	// maxMints bounds how many of a principal's tokens are looked for.
+	maxMints = 1000
 )
 
 // Enforcer is safe for concurrent use. Nothing is enforced until Run runs.
@@ -39,6 +42,8 @@ type Enforcer struct {
 	slots   chan struct{}
 	seen    recent // ids of LiveKit's events
 	leaving singleflight.Group
+	owners  owners
+	watched watchlist
 
 	mu     sync.Mutex
 	ctx    context.Context // of Run; nil before and after
@@ -70,7 +75,14 @@ func New(o Options) *Enforcer {
 	if o.Told == nil {
 		o.Told = func(string, string, time.Duration) {}
 	}
-	return &Enforcer{Options: o, slots: make(chan struct{}, atOnce), jobs: map[target]*job{}, timers: map[target]*time.Timer{}, warned: map[target]warning{}, looked: map[stagedoor.Room]time.Time{}}
+	return &Enforcer{
+		Options: o,
+		slots:   make(chan struct{}, maxConcurrent),
+		jobs:    map[target]*job{},
+		timers:  map[target]*time.Timer{},
+		warned:  map[target]warning{},
+		looked:  map[stagedoor.Room]time.Time{},
+	}
 }
 
 // Run enforces until ctx ends: a pass at once and every minute, and what is
@@ -79,10 +91,12 @@ func (e *Enforcer) Run(ctx context.Context) {
 	e.mu.Lock()
 	e.ctx = ctx
 	e.mu.Unlock()
+	e.watchBanned(ctx)
+	e.group.Go(func() { e.runWatch(ctx) })
 	for ctx.Err() == nil {
-		wait := passEvery
+		wait := passEvery - rand.N(passJitter)
 		if err := e.pass(ctx); err != nil && ctx.Err() == nil {
-			e.Log.Warn("enforce: LiveKit's rooms could not be listed", "err", err)
+			e.Log.Warn("enforcement pass incomplete", "err", err)
 			wait = passRetry
 		}
 		timer := time.NewTimer(wait)
@@ -109,7 +123,7 @@ func (e *Enforcer) Recheck(ctx context.Context, cause string, keys []stagedoor.P
 	if len(keys) == 0 {
 		present, err := e.Presence.Present(ctx)
 		if err != nil {
-			e.Log.Error("enforce: who is present cannot be read", "err", err)
+			e.Log.Error("reading presence failed; the next pass rechecks everybody", "err", err)
 		}
 		for _, p := range present {
 			e.check(target{p.Room, p.Identity}, cause, nil)
@@ -142,21 +156,22 @@ func (e *Enforcer) guestsOf(ctx context.Context, keys []stagedoor.PrincipalKey) 
 		}
 		guests, err := e.People.GuestsOf(ctx, key)
 		if err != nil {
-			e.Log.Error("enforce: whom somebody has invited cannot be read", "subject", stagedoor.Printable(key.Subject), "err", err)
+			e.Log.Error("listing guests failed", "subject", stagedoor.Printable(key.Subject), "err", err)
 		}
 		all = append(all, guests...)
 	}
 	return all
 }
 
-// targetsOf lists where a principal may be: where events said, and wherever a
-// token was handed out for, since events get lost.
+// targetsOf lists where a principal may be: where LiveKit reported them, and
+// wherever one of their tokens can be used, since events get lost. Without the
+// database it lists what memory knows.
 func (e *Enforcer) targetsOf(ctx context.Context, key stagedoor.PrincipalKey) []target {
 	var all []target
-	seen := map[target]bool{}
+	listed := map[target]bool{}
 	add := func(t target) {
-		if !seen[t] {
-			seen[t] = true
+		if !listed[t] {
+			listed[t] = true
 			all = append(all, t)
 		}
 	}
@@ -164,13 +179,15 @@ func (e *Enforcer) targetsOf(ctx context.Context, key stagedoor.PrincipalKey) []
 	for _, p := range present {
 		add(target{p.Room, p.Identity})
 	}
-	mints, second := e.People.MintsOf(ctx, key, e.Now().Add(-mintsBack), mintsMost)
+	mints, second := e.People.MintsOf(ctx, key, e.Now().Add(-mintsBack), maxMints)
 	for _, m := range mints {
 		add(target{m.Room, m.Identity})
 	}
 	if err = errors.Join(err, second); err != nil {
-		// The next pass decides about them all the same.
-		e.Log.Error("enforce: where somebody is cannot be read", "subject", stagedoor.Printable(key.Subject), "err", err)
+		e.Log.Error("finding a caller's participants failed; using memory", "subject", stagedoor.Printable(key.Subject), "err", err)
+		for _, t := range e.owners.of(key) {
+			add(t)
+		}
 	}
 	return all
 }
@@ -219,8 +236,8 @@ func (e *Enforcer) work(ctx context.Context, t target, j *job) {
 			continue
 		}
 		e.Told("failed", j.cause, 0)
-		if attempt%quiet == 0 {
-			e.Log.Warn("enforce: a change does not hold yet", "room", t.room, "identity", t.identity, "attempt", attempt+1, "err", err)
+		if attempt%logEvery == 0 {
+			e.Log.Warn("permission update not applied, retrying", "room", t.room, "identity", t.identity, "attempt", attempt+1, "err", err)
 		}
 		timer := time.NewTimer(min(retryFirst<<min(attempt, 10), retryMost))
 		select {
@@ -230,125 +247,3 @@ func (e *Enforcer) work(ctx context.Context, t target, j *job) {
 		timer.Stop()
 	}
 }
-
-var errNotHeld = errors.New("LiveKit reports other permissions than it was told")
-
-// settle decides about one participant and changes what differs. nil means
-// that LiveKit reports what was decided, or that there is nobody to decide about.
-func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
-	mint, ours, err := e.People.Mint(ctx, t.room, t.identity.Minted())
-	if err != nil || !ours {
-		return err
-	}
-	principal, known, err := e.People.Principal(ctx, mint.Principal)
-	if err != nil {
-		return err
-	}
-	if !known {
-		return fmt.Errorf("no principal is kept for a participant of ours")
-	}
-	decision, err := e.Decide(ctx, principal, t.room)
-	why := stagedoor.KindOf(err)
-	putOut := err != nil && (why == stagedoor.Banned || why == stagedoor.RoomForbidden || why == stagedoor.SessionOver)
-	if err != nil && !putOut {
-		return err
-	}
-	if t.identity.Minted() != t.identity {
-		putOut, why = true, stagedoor.IdentityNotAllowed
-	}
-	reported, present := j.reported, true
-	if reported == nil {
-		var now stagedoor.Participant
-		if now, present, err = e.Rooms.Participant(ctx, t.room, t.identity); err != nil {
-			return err
-		}
-		reported = &now
-	}
-	if present && !putOut && decision.MaxParticipants > 0 {
-		if putOut, err = e.Places.Surplus(ctx, t.room, reported.SID, decision.MaxParticipants); err != nil {
-			return err
-		}
-		why = stagedoor.RoomFull
-	}
-	switch {
-	case !present:
-		e.forget(t)
-		return nil
-	case !reported.Standard:
-		return nil // an agent or another service's, under an identity of ours
-	case putOut:
-		return e.remove(ctx, t, j, why)
-	}
-	e.remind(t, nextLook(decision, j.cause, e.Now()))
-	if !reported.Grants.Same(decision.Grants) {
-		if err := e.update(ctx, t, j, decision); err != nil {
-			return err
-		}
-	}
-	return e.warn(ctx, t, j.cause, reported.SID, decision.SessionEnds)
-}
-
-// update has LiveKit set the whole permission set.
-func (e *Enforcer) update(ctx context.Context, t target, j *job, decision stagedoor.Decision) error {
-	after, present, err := e.Rooms.UpdatePermission(ctx, t.room, t.identity, decision.Grants)
-	if err != nil || !present {
-		return err
-	}
-	if !after.Grants.Same(decision.Grants) {
-		return errNotHeld
-	}
-	e.Told("update", j.cause, e.Now().Sub(j.asked))
-	e.Log.Info("enforced", "room", t.room, "identity", t.identity, "cause", j.cause, "canPublish", decision.Grants.Publish,
-		"publishDenied", string(decision.PublishDenied), "ms", milliseconds(e.Now().Sub(j.asked)))
-	return nil
-}
-
-// remove puts somebody out who may not be there.
-func (e *Enforcer) remove(ctx context.Context, t target, j *job, why stagedoor.Kind) error {
-	there, err := e.out(ctx, t)
-	if err != nil {
-		return err
-	}
-	if there {
-		e.Told("remove", j.cause, e.Now().Sub(j.asked))
-		e.Log.Info("put out", "room", t.room, "identity", t.identity, "cause", j.cause, "why", why.String(), "ms", milliseconds(e.Now().Sub(j.asked)))
-	}
-	e.forget(t)
-	return nil
-}
-
-// out has LiveKit put somebody out, once for all who ask for it meanwhile: to the
-// second of two that overlap LiveKit v1.13.5 may answer only "unavailable", after
-// three seconds. It does not end with ctx. false when there was nobody.
-func (e *Enforcer) out(ctx context.Context, t target) (bool, error) {
-	there, err, _ := e.leaving.Do(string(t.room)+"\x00"+string(t.identity), func() (any, error) {
-		return e.Rooms.Remove(context.WithoutCancel(ctx), t.room, t.identity)
-	})
-	return there == true, err
-}
-
-// remind has a target decided again at a known end that comes before a later
-// pass would see it.
-func (e *Enforcer) remind(t target, at time.Time) {
-	wait := at.Sub(e.Now())
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if old := e.timers[t]; old != nil {
-		old.Stop()
-		delete(e.timers, t)
-	}
-	if at.IsZero() || wait > 2*passEvery || e.ctx == nil {
-		return
-	}
-	e.timers[t] = time.AfterFunc(max(wait, 0)+time.Millisecond, func() { e.check(t, "a known end", nil) })
-}
-
-// forget drops what is kept for somebody who has left.
-func (e *Enforcer) forget(t target) {
-	e.remind(t, time.Time{})
-	e.mu.Lock()
-	delete(e.warned, t)
-	e.mu.Unlock()
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -40,7 +40,13 @@ type world struct {
 	removed  []target
 	asked    int // GetParticipant calls
 	arrivals int
-	log      bytes.Buffer
+	looks    int // OpenRooms calls
+	// reads and writes are the errors of the database; nil when it works.
+	reads, writes error
+	erased        bool      // whether principals are gone
+	expires       time.Time // when tokens expire; zero: in an hour
+	bannedAtStart map[stagedoor.PrincipalKey]bool
+	log           bytes.Buffer
 	*Enforcer
 }
 
@@ -88,7 +94,27 @@ func (w *world) Mint(_ context.Context, room stagedoor.Room, identity stagedoor.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key, ok := w.mints[target{room, identity}]
-	return stagedoor.Mint{Room: room, Identity: identity, Principal: key}, ok, nil
+	return w.mint(target{room, identity}, key), ok, w.reads
+}
+
+// mint is a mint whose token allows everything and can be used for an hour.
+func (w *world) mint(t target, key stagedoor.PrincipalKey) stagedoor.Mint {
+	if w.expires.IsZero() {
+		w.expires = time.Now().Add(time.Hour)
+	}
+	return stagedoor.Mint{Room: t.room, Identity: t.identity, Principal: key, Rights: publish.Rights(), Expires: w.expires}
+}
+
+func (w *world) BannedMints(context.Context, time.Time) ([]stagedoor.Mint, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []stagedoor.Mint
+	for t, owner := range w.mints {
+		if w.bannedAtStart[owner] {
+			all = append(all, w.mint(t, owner))
+		}
+	}
+	return all, w.reads
 }
 
 func (w *world) MintsOf(_ context.Context, key stagedoor.PrincipalKey, _ time.Time, _ int) ([]stagedoor.Mint, error) {
@@ -97,20 +123,25 @@ func (w *world) MintsOf(_ context.Context, key stagedoor.PrincipalKey, _ time.Ti
 	var all []stagedoor.Mint
 	for t, owner := range w.mints {
 		if owner == key {
-			all = append(all, stagedoor.Mint{Room: t.room, Identity: t.identity, Principal: owner})
+			all = append(all, w.mint(t, owner))
 		}
 	}
-	return all, nil
+	return all, w.reads
 }
 
 func (w *world) Principal(_ context.Context, key stagedoor.PrincipalKey) (stagedoor.Principal, bool, error) {
-	return stagedoor.Principal{Issuer: key.Issuer, Subject: key.Subject, Handle: key.Subject}, true, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return stagedoor.Principal{Issuer: key.Issuer, Subject: key.Subject, Handle: key.Subject}, !w.erased, w.reads
 }
 
 func (w *world) Arrive(_ context.Context, p stagedoor.Participant) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.arrivals++
+	if w.writes != nil {
+		return w.writes
+	}
 	if !w.left[p.SID] {
 		w.present[p.SID] = p
 	}
@@ -132,17 +163,20 @@ func (w *world) Present(context.Context) ([]stagedoor.Participant, error) {
 	for _, p := range w.present {
 		all = append(all, p)
 	}
-	return all, nil
+	return all, w.reads
 }
 
 func (w *world) PresentOf(ctx context.Context, key stagedoor.PrincipalKey) ([]stagedoor.Participant, error) {
-	all, _ := w.Present(ctx)
-	return slices.DeleteFunc(all, func(p stagedoor.Participant) bool { return string(p.Identity) != key.Subject }), nil
+	all, err := w.Present(ctx)
+	return slices.DeleteFunc(all, func(p stagedoor.Participant) bool { return string(p.Identity) != key.Subject }), err
 }
 
 func (w *world) Reconcile(_ context.Context, room stagedoor.Room, listed []stagedoor.Participant, _ time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.writes != nil {
+		return w.writes
+	}
 	for sid, p := range w.present {
 		if p.Room == room {
 			delete(w.present, sid)
@@ -163,6 +197,19 @@ func (w *world) failing() error {
 	}
 	w.fail--
 	return errDown
+}
+
+func (w *world) OpenRooms(_ context.Context, rooms []stagedoor.Room) ([]stagedoor.OpenRoom, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var open []stagedoor.OpenRoom
+	for t := range w.livekit {
+		if slices.Contains(rooms, t.room) {
+			open = append(open, stagedoor.OpenRoom{Room: t.room})
+		}
+	}
+	w.looks++
+	return open, nil
 }
 
 func (w *world) Participants(_ context.Context, room stagedoor.Room) ([]stagedoor.Participant, error) {

@@ -12,6 +12,8 @@ import (
 type People interface {
 	Mint(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Mint, bool, error)
 	MintsOf(ctx context.Context, key stagedoor.PrincipalKey, since time.Time, limit int) ([]stagedoor.Mint, error)
+	// BannedMints returns the mints of banned principals since a time.
+	BannedMints(ctx context.Context, since time.Time) ([]stagedoor.Mint, error)
 	Principal(ctx context.Context, key stagedoor.PrincipalKey) (stagedoor.Principal, bool, error)
 	// GuestsOf returns whom a principal has invited: what they may do follows
 	// what the principal may.
@@ -38,6 +40,8 @@ type Places interface {
 // false or empty, not an error.
 type Rooms interface {
 	Rooms(ctx context.Context) ([]stagedoor.OpenRoom, error)
+	// OpenRooms returns which of the rooms there are.
+	OpenRooms(ctx context.Context, rooms []stagedoor.Room) ([]stagedoor.OpenRoom, error)
 	Participants(ctx context.Context, room stagedoor.Room) ([]stagedoor.Participant, error)
 	Participant(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Participant, bool, error)
 	UpdatePermission(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, grants stagedoor.Grants) (stagedoor.Participant, bool, error)

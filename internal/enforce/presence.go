@@ -3,6 +3,7 @@ package enforce
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,8 @@ func (e *Enforcer) LiveKitEvent(ctx context.Context, event stagedoor.LiveKitEven
 	return nil
 }
 
+// handle has the participant that an event names decided about, whether or not
+// the event can be stored.
 func (e *Enforcer) handle(ctx context.Context, event stagedoor.LiveKitEvent) error {
 	p := event.Participant
 	switch event.Name {
@@ -35,38 +38,38 @@ func (e *Enforcer) handle(ctx context.Context, event stagedoor.LiveKitEvent) err
 		if p.SID == "" {
 			return nil
 		}
-		if err := e.Presence.Arrive(ctx, p); err != nil {
-			return err
-		}
+		err := e.Presence.Arrive(ctx, p)
 		// The token it came with may be older than what was decided since.
 		e.check(target{p.Room, p.Identity}, arrival, &p)
+		return err
 	case "participant_left", "participant_connection_aborted":
 		if p.SID == "" {
 			return nil
 		}
-		// Of one session: who was replaced by a session of the same identity
-		// (DUPLICATE_IDENTITY) leaves after the other has come.
+		// Only this session has left: one of the same identity that replaced it
+		// (DUPLICATE_IDENTITY) came before this event.
 		return e.Presence.Leave(ctx, p, event.CreatedAt)
 	case "room_finished":
 		// A room of the same name may have begun since.
-		if _, err := e.passRoom(ctx, event.Room); err != nil {
-			return err
-		}
-		return e.Places.EndSessions(ctx, event.Room, event.CreatedAt)
+		_, err := e.passRoom(ctx, event.Room)
+		return errors.Join(err, e.Places.EndSessions(ctx, event.Room, event.CreatedAt))
+	}
+	// A client whose primary connection never comes up is not reported to have
+	// joined. Whatever else names a participant tells that it is there, and what
+	// such an event says of its rights means nothing.
+	if p.Identity != "" {
+		e.check(target{p.Room, p.Identity}, "event", nil)
 	}
 	return nil
 }
 
-// pass asks LiveKit who is where, corrects what is kept of it, and decides
-// about everybody again.
+// pass asks LiveKit who is where, has everybody decided again, and corrects
+// what is stored. Every step is tried: no failing write keeps anybody in a room.
 func (e *Enforcer) pass(ctx context.Context) error {
 	asked := e.Now()
 	open, err := e.Rooms.Rooms(ctx)
 	if err != nil {
-		return err
-	}
-	if err := e.endSessions(ctx, open, asked); err != nil {
-		return err
+		return fmt.Errorf("list rooms at LiveKit: %w", err)
 	}
 	var rooms []stagedoor.Room
 	for _, room := range open {
@@ -76,7 +79,7 @@ func (e *Enforcer) pass(ctx context.Context) error {
 	}
 	present, err := e.Presence.Present(ctx)
 	if err != nil {
-		return err
+		err = fmt.Errorf("read presence in the database: %w", err)
 	}
 	for _, p := range present {
 		if !slices.Contains(rooms, p.Room) {
@@ -84,7 +87,7 @@ func (e *Enforcer) pass(ctx context.Context) error {
 		}
 	}
 	failed := make(chan error, len(rooms))
-	slots := make(chan struct{}, atOnce/2)
+	slots := make(chan struct{}, maxConcurrent/2)
 	var group sync.WaitGroup
 	for _, room := range rooms {
 		slots <- struct{}{}
@@ -101,6 +104,9 @@ func (e *Enforcer) pass(ctx context.Context) error {
 	close(failed)
 	for each := range failed {
 		err = errors.Join(err, each)
+	}
+	if ended := e.endSessions(ctx, open, asked); ended != nil {
+		err = errors.Join(err, fmt.Errorf("end sessions in the database: %w", ended))
 	}
 	return err
 }
@@ -130,19 +136,23 @@ func (e *Enforcer) Look(ctx context.Context, room stagedoor.Room) bool {
 	}
 	_, err := e.passRoom(ctx, room)
 	if err != nil {
-		e.Log.Warn("enforce: a room could not be looked into", "room", room, "err", err)
+		e.Log.Warn("checking a full room failed", "room", room, "err", err)
 	}
 	return err == nil
 }
 
-// passRoom corrects who is kept as present in one room.
+// passRoom asks LiveKit who is in a room and corrects what is stored of it. It
+// returns who is there also when that cannot be stored.
 func (e *Enforcer) passRoom(ctx context.Context, room stagedoor.Room) ([]stagedoor.Participant, error) {
 	asked := e.Now()
 	listed, err := e.Rooms.Participants(ctx, room)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list participants at LiveKit: %w", err)
 	}
-	return listed, e.Presence.Reconcile(ctx, room, listed, asked)
+	if err := e.Presence.Reconcile(ctx, room, listed, asked); err != nil {
+		return listed, fmt.Errorf("store presence: %w", err)
+	}
+	return listed, nil
 }
 
 // recent remembers the latest ids. The zero value is ready to use.

@@ -3,6 +3,7 @@ package enforce
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"stagedoor"
@@ -35,14 +36,14 @@ type notice struct {
 
 // nextLook is when somebody is to be looked at again: when the decision may
 // change, or when they are to be warned.
-func nextLook(d stagedoor.Decision, cause string, now time.Time) time.Time {
+func nextLook(d stagedoor.Decision, joined, now time.Time) time.Time {
 	at := d.Until
 	if d.SessionEnds.IsZero() {
 		return at
 	}
 	warnAt := d.SessionEnds.Add(-warnBefore)
-	if cause == arrival && !warnAt.After(now) {
-		warnAt = now.Add(settling)
+	if heard := joined.Add(settling); !warnAt.After(now) && heard.After(now) {
+		warnAt = heard
 	}
 	if warnAt.After(now) && (at.IsZero() || warnAt.Before(at)) {
 		at = warnAt
@@ -51,9 +52,9 @@ func nextLook(d stagedoor.Decision, cause string, now time.Time) time.Time {
 }
 
 // warn tells a participant once per session that less than a minute is left.
-func (e *Enforcer) warn(ctx context.Context, t target, cause, sid string, ends time.Time) error {
-	left := ends.Sub(e.Now())
-	if ends.IsZero() || left > warnBefore || cause == arrival {
+func (e *Enforcer) warn(ctx context.Context, t target, p *stagedoor.Participant, ends time.Time) error {
+	sid, left := p.SID, ends.Sub(e.Now())
+	if ends.IsZero() || left > warnBefore || e.Now().Before(p.JoinedAt.Add(settling)) {
 		return nil
 	}
 	e.mu.Lock()
@@ -95,9 +96,7 @@ func (e *Enforcer) endSessions(ctx context.Context, open []stagedoor.OpenRoom, a
 		if !since.Before(before) {
 			continue
 		}
-		if err := e.Places.EndSessions(ctx, room, before); err != nil {
-			return err
-		}
+		err = errors.Join(err, e.Places.EndSessions(ctx, room, before))
 	}
-	return nil
+	return err
 }

@@ -47,7 +47,23 @@ type participantRef struct {
 // refreshes the number of participants every five seconds, so that a room may
 // be called empty that long after its first participant.
 func (s *RoomService) Rooms(ctx context.Context) ([]stagedoor.OpenRoom, error) {
-	reply, _, err := s.call(ctx, "ListRooms", adminGrant{RoomList: true}, struct{}{})
+	return s.listRooms(ctx, struct{}{})
+}
+
+// OpenRooms returns which of the rooms there are, as Rooms does. No rooms at
+// all are none of them.
+func (s *RoomService) OpenRooms(ctx context.Context, rooms []stagedoor.Room) ([]stagedoor.OpenRoom, error) {
+	if len(rooms) == 0 {
+		return nil, nil // no names would list every room
+	}
+	request := struct {
+		Names []stagedoor.Room `json:"names"`
+	}{rooms}
+	return s.listRooms(ctx, request)
+}
+
+func (s *RoomService) listRooms(ctx context.Context, request any) ([]stagedoor.OpenRoom, error) {
+	reply, _, err := s.call(ctx, "ListRooms", adminGrant{RoomList: true}, request)
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ func (s *Store) Arrive(ctx context.Context, p stagedoor.Participant) error {
 	})
 }
 
-// Leave keeps that a participant's session has ended, even one whose arrival
-// was never heard of; at is now when it is zero.
+// Leave stores that a participant's session has ended, and accounts for its
+// time when no arrival was reported; at is now when it is zero.
 func (s *Store) Leave(ctx context.Context, p stagedoor.Participant, at time.Time) error {
 	if at.IsZero() {
 		at = s.Now()
@@ -34,7 +34,10 @@ func (s *Store) Leave(ctx context.Context, p stagedoor.Participant, at time.Time
 			ON CONFLICT (room, sid) DO UPDATE SET noted_at = excluded.noted_at, left_at = excluded.left_at
 			WHERE presence.left_at = 0`,
 			string(p.Room), p.SID, string(p.Identity), millis(p.JoinedAt), p.Standard, millis(s.Now()), millis(at))
-		return err
+		if err != nil || p.JoinedAt.IsZero() {
+			return err
+		}
+		return s.startSession(t, p)
 	})
 }
 

@@ -22,10 +22,19 @@ func (s *Store) settleIn(t tx, p stagedoor.Participant) error {
 			return err
 		}
 	}
+	return s.startSession(t, p)
+}
+
+// startSession starts the time of a participant's principal in the room, unless
+// it runs since an earlier moment.
+func (s *Store) startSession(t tx, p stagedoor.Participant) error {
+	if !p.Standard {
+		return nil
+	}
 	_, err := t.exec(`INSERT INTO sessions (room, issuer, subject, started_at)
 		SELECT room, issuer, subject, $3 FROM mints WHERE room = $1 AND identity = $2
 		ON CONFLICT (room, issuer, subject) DO UPDATE SET started_at = excluded.started_at WHERE excluded.started_at < sessions.started_at`,
-		string(p.Room), minted, millis(p.JoinedAt))
+		string(p.Room), string(p.Identity.Minted()), millis(p.JoinedAt))
 	return err
 }
 
