@@ -19,8 +19,11 @@ type Customer struct {
 	// EntitlementsKept is set when they could not be read with the rest: then
 	// nothing but EntitlementsAt confirms them.
 	EntitlementsKept bool `json:"entitlementsKept,omitempty"`
-	// AskedAt is when the question began to which this is the answer. Of two
-	// answers the one asked for later counts.
+	// Generation orders answers: of two the one with the higher generation
+	// counts. The store gives one to each question when it begins.
+	Generation int64 `json:"-"`
+	// AskedAt is when the question began to which this is the answer. It says how
+	// old the answer is, and orders nothing: clocks step back.
 	AskedAt time.Time `json:"askedAt,omitzero"`
 	// DirtySince is when the first event came that AskedAt does not cover;
 	// zero when there is none. The store sets it.
@@ -66,7 +69,8 @@ type CatalogItem struct {
 	Features []Feature
 	// Malformed is set when the metadata could not be read; it names no feature then.
 	Malformed bool
-	// AskedAt and DirtySince mean what they mean in Customer.
+	// Generation, AskedAt and DirtySince mean what they mean in Customer.
+	Generation          int64
 	AskedAt, DirtySince time.Time
 }
 

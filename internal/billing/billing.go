@@ -41,6 +41,8 @@ type Inbox interface {
 
 // Queue hands out what is to be asked for.
 type Queue interface {
+	// NextGeneration returns a number that is higher than every one before.
+	NextGeneration(ctx context.Context) (int64, error)
 	PendingDue(ctx context.Context, now time.Time, limit int) (due []stagedoor.Pending, next time.Time, err error)
 	Settle(ctx context.Context, p stagedoor.Pending, again time.Time) error
 	Postpone(ctx context.Context, p stagedoor.Pending, until time.Time) error
@@ -239,7 +241,7 @@ func (b *Billing) items() map[string]stagedoor.CatalogItem {
 func (b *Billing) learn(ctx context.Context, items []stagedoor.CatalogItem) (changed bool, err error) {
 	for _, item := range items {
 		known, ok := b.items()[item.ID]
-		if ok && known.DirtySince.IsZero() && sameItem(known, item) && item.AskedAt.Sub(known.AskedAt) < SoftLimit/2 {
+		if age := item.AskedAt.Sub(known.AskedAt); ok && known.DirtySince.IsZero() && sameItem(known, item) && age >= 0 && age < SoftLimit/2 {
 			continue // seen a moment ago with every subscription to it
 		}
 		written, err := b.Store.SaveCatalogItem(ctx, item)
@@ -259,7 +261,7 @@ func (b *Billing) learn(ctx context.Context, items []stagedoor.CatalogItem) (cha
 func (b *Billing) replace(item stagedoor.CatalogItem) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if known, ok := b.catalog[item.ID]; ok && known.AskedAt.After(item.AskedAt) && !known.AskedAt.After(b.Now()) {
+	if known, ok := b.catalog[item.ID]; ok && known.Generation > item.Generation {
 		return
 	}
 	next := maps.Clone(b.catalog)

@@ -15,6 +15,9 @@ import (
 const (
 	// joinPatience is how long a caller waits for Stripe, where a caller waits at all.
 	joinPatience = 2 * time.Second
+	// clockSlack is by how much a stored time may be ahead: clocks are adjusted by
+	// seconds all the time. What is confirmed later than that is asked for again.
+	clockSlack = time.Minute
 	// absence is how long "nothing there" and "no answer" are remembered.
 	absence = 30 * time.Second
 	// maxRemembered bounds what is remembered of objects; beyond it everything is forgotten.
@@ -246,7 +249,8 @@ func (b *Billing) recently(memory map[string]time.Time, object string, now time.
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at, ok := memory[object]
-	return ok && now.Sub(at) < ttl
+	age := now.Sub(at)
+	return ok && age >= 0 && age < ttl // a negative age: the clock stepped back
 }
 
 // keep notes an object in a bounded memory.
@@ -274,6 +278,9 @@ func (b *Billing) fetch(ctx context.Context, objects []string) bool {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinPatience)
 				defer cancel()
 				changed, err := b.refreshSafely(ctx, object)
+				if errors.Is(err, errSuperseded) {
+					err = nil // somebody else has stored a later answer
+				}
 				b.keep(b.absent, object)
 				if err != nil && !errors.Is(err, errBreakerOpen) {
 					b.Log.Warn("billing: a caller waited for Stripe in vain", "object", object, "err", err)
@@ -306,7 +313,7 @@ func (b *Billing) fetch(ctx context.Context, objects []string) bool {
 func (b *Billing) keepFresh(ctx context.Context, v view) {
 	var stale []string
 	for _, c := range v.customers {
-		if c.unread || v.now.Sub(c.confirmedAt) >= SoftLimit {
+		if age := v.now.Sub(c.confirmedAt); c.unread || age >= SoftLimit || age < -clockSlack {
 			stale = append(stale, c.facts.ID)
 		}
 	}

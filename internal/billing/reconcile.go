@@ -100,7 +100,7 @@ func (b *Billing) catchUp(ctx context.Context) error {
 
 // ahead reports whether the clock was set back since progress was kept.
 func ahead(p stagedoor.BillingProgress, now time.Time) bool {
-	latest := now.Add(time.Minute) // clocks are adjusted by seconds all the time
+	latest := now.Add(clockSlack)
 	return p.ChainStart.After(latest) || p.ConfirmedAt.After(latest) || p.FullAt.After(latest)
 }
 
@@ -179,6 +179,10 @@ func (b *Billing) compare(ctx context.Context, progress func(doing string, seen 
 	defer b.comparing.Unlock()
 	began := b.Now()
 	var sum Summary
+	generation, err := b.Store.NextGeneration(ctx)
+	if err != nil {
+		return sum, err
+	}
 	uses, err := b.ask.hasEntitlements(ctx)
 	switch {
 	case forbidden(err):
@@ -190,13 +194,13 @@ func (b *Billing) compare(ctx context.Context, progress func(doing string, seen 
 	if err := b.listSessions(ctx, &sum, progress); err != nil {
 		return sum, err
 	}
-	listed, err := b.listAll(ctx, &sum, progress, began)
+	listed, err := b.listAll(ctx, &sum, progress, generation)
 	if err != nil {
 		return sum, err
 	}
 	var differing []string
 	err = b.Store.EachCustomer(ctx, func(c stagedoor.Customer) error {
-		if listed[c.ID] != running(c) && c.AskedAt.Before(began) {
+		if listed[c.ID] != running(c) && c.Generation < generation {
 			differing = append(differing, c.ID)
 		}
 		return nil
@@ -259,7 +263,7 @@ func digest(reference string, s stagedoor.Subscription) uint64 {
 
 // listAll lists every subscription that has not ended, learns its prices, and
 // keeps customers that were never seen. It returns the sum of each customer's digests.
-func (b *Billing) listAll(ctx context.Context, sum *Summary, progress func(string, int), began time.Time) (map[string]uint64, error) {
+func (b *Billing) listAll(ctx context.Context, sum *Summary, progress func(string, int), generation int64) (map[string]uint64, error) {
 	params := &stripe.SubscriptionListParams{}
 	params.Limit = stripe.Int64(pageSize)
 	params.AddExpand("data.customer")
@@ -280,6 +284,9 @@ func (b *Billing) listAll(ctx context.Context, sum *Summary, progress func(strin
 		if err != nil {
 			return nil, err
 		}
+		for i := range prices {
+			prices[i].Generation = generation
+		}
 		repriced, err := b.learn(ctx, prices)
 		if err != nil {
 			return nil, err
@@ -288,7 +295,7 @@ func (b *Billing) listAll(ctx context.Context, sum *Summary, progress func(strin
 			b.Changed(nil)
 		}
 		listed[s.Customer.ID] += digest(reference(s.Customer), converted)
-		if err := b.keepUnseen(ctx, s.Customer, converted, began); err != nil {
+		if err := b.keepUnseen(ctx, s.Customer, converted, generation); err != nil {
 			return nil, err
 		}
 	}
@@ -300,16 +307,16 @@ func (b *Billing) listAll(ctx context.Context, sum *Summary, progress func(strin
 // the listing began. At the first start that is everybody: asking for each
 // would take hours within the budget. Until the listing ends more may come,
 // which can only add to what is known.
-func (b *Billing) keepUnseen(ctx context.Context, owner *stripe.Customer, s stagedoor.Subscription, began time.Time) error {
+func (b *Billing) keepUnseen(ctx context.Context, owner *stripe.Customer, s stagedoor.Subscription, began int64) error {
 	known, ok, err := b.Store.Customer(ctx, owner.ID)
-	if err != nil || (ok && known.AskedAt.Before(began)) {
+	if err != nil || ok && known.Generation != began { // known before, or learnt by a later question
 		return err
 	}
 	if slices.ContainsFunc(known.Subscriptions, func(have stagedoor.Subscription) bool { return have.ID == s.ID }) {
 		return nil
 	}
-	s.PastDueSince = pastDueSince(s, known, began)
-	known.ID, known.Reference, known.AskedAt = owner.ID, reference(owner), b.Now()
+	s.PastDueSince = pastDueSince(s, known, b.Now())
+	known.ID, known.Reference, known.AskedAt, known.Generation = owner.ID, reference(owner), b.Now(), began
 	known.Subscriptions = append(known.Subscriptions, s)
 	b.learnProducts(ctx, known)
 	if _, err := b.Store.SaveCustomer(ctx, known); err != nil {

@@ -104,11 +104,17 @@ func (b *Billing) rest(ctx context.Context, wait time.Duration) {
 // process asks for one object and settles or postpones it.
 func (b *Billing) process(ctx context.Context, p stagedoor.Pending) {
 	changed, err := b.refreshSafely(ctx, p.Object)
+	for range 2 {
+		if !errors.Is(err, errSuperseded) {
+			break
+		}
+		changed, err = b.refreshSafely(ctx, p.Object)
+	}
 	if ctx.Err() != nil || errors.Is(err, errBreakerOpen) {
 		return // asked for again at the next start, or as soon as Stripe is asked again
 	}
 	if err != nil {
-		b.Log.Warn("billing: Stripe could not be asked", "object", p.Object, "attempts", p.Attempts+1, "err", err)
+		b.Log.Warn("asking Stripe failed, retrying", "object", p.Object, "attempts", p.Attempts+1, "err", err)
 		pause := min(retryFirst<<min(p.Attempts, 10), retryMost)
 		err = b.Store.Postpone(ctx, p, b.Now().Add(pause/2+rand.N(pause)))
 	} else {
@@ -140,21 +146,25 @@ func (b *Billing) refreshSafely(ctx context.Context, object string) (changed boo
 // refresh asks Stripe for one object and keeps the answer; changed reports
 // whether it says something new.
 func (b *Billing) refresh(ctx context.Context, object string) (changed bool, err error) {
+	generation, err := b.Store.NextGeneration(ctx)
+	if err != nil {
+		return false, err
+	}
 	kind, id := kindOf(object)
 	switch kind {
 	case "customer":
-		return b.refreshCustomer(ctx, id)
+		return b.refreshCustomer(ctx, id, generation)
 	case "subscription":
 		customer, err := b.ask.customerOf(ctx, id)
 		if errors.Is(err, errNothing) {
-			// Kept like a customer that is not there, so that it is not asked for at every join.
-			_, err = b.Store.SaveCustomer(ctx, stagedoor.Customer{ID: id, Missing: true, AskedAt: b.Now()})
-			return false, err
+			// Stored like a missing customer, so that not every join asks for it.
+			missing := stagedoor.Customer{ID: id, Missing: true, AskedAt: b.Now(), Generation: generation}
+			return false, b.saveAnswer(ctx, missing)
 		}
 		if err != nil {
 			return false, err
 		}
-		return b.refreshCustomer(ctx, customer)
+		return b.refreshCustomer(ctx, customer, generation)
 	case "session":
 		return b.refreshSession(ctx, id)
 	case "price", "product":
@@ -162,13 +172,31 @@ func (b *Billing) refresh(ctx context.Context, object string) (changed bool, err
 		if err != nil {
 			return false, err
 		}
+		item.Generation = generation
 		changed, err := b.learn(ctx, []stagedoor.CatalogItem{item})
 		if changed {
 			b.Changed(nil)
 		}
+		if known := b.items()[id]; err == nil && known.Generation > generation {
+			err = errSuperseded
+		}
 		return changed, err
 	}
 	return false, nil
+}
+
+// errSuperseded means that a later question was answered first, so that an
+// answer was not stored. Its object is asked for again: an answer that was not
+// stored settles nothing.
+var errSuperseded = errors.New("a later answer is stored")
+
+// saveAnswer stores a customer. Errors: errSuperseded; the store's.
+func (b *Billing) saveAnswer(ctx context.Context, c stagedoor.Customer) error {
+	written, err := b.Store.SaveCustomer(ctx, c)
+	if err == nil && !written {
+		err = errSuperseded
+	}
+	return err
 }
 
 // kindOf tells what an object in the queue is.
@@ -210,7 +238,7 @@ func (b *Billing) linkFound(ctx context.Context, link stagedoor.Link, customer s
 
 // refreshCustomer asks for a customer, its prices and those of its products
 // that are not known, keeps them, and tells whom it concerns.
-func (b *Billing) refreshCustomer(ctx context.Context, id string) (bool, error) {
+func (b *Billing) refreshCustomer(ctx context.Context, id string, generation int64) (bool, error) {
 	known, _, err := b.Store.Customer(ctx, id)
 	if err != nil {
 		return false, err
@@ -218,6 +246,10 @@ func (b *Billing) refreshCustomer(ctx context.Context, id string) (bool, error) 
 	got, err := b.ask.customer(ctx, id, known, b.useEntitlements.Load())
 	if err != nil {
 		return false, err
+	}
+	got.customer.Generation = generation
+	for i := range got.prices {
+		got.prices[i].Generation = generation
 	}
 	repriced, err := b.learn(ctx, got.prices)
 	if err != nil {
@@ -228,22 +260,23 @@ func (b *Billing) refreshCustomer(ctx context.Context, id string) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	written, err := b.Store.SaveCustomer(ctx, got.customer)
+	err = b.saveAnswer(ctx, got.customer)
+	if repriced || missed > 0 {
+		b.Changed(nil)
+	}
 	if err != nil {
 		return false, err
 	}
-	changed := written && !sameFacts(known, got.customer)
-	switch {
-	case repriced || missed > 0:
-		b.Changed(nil)
-	case changed || written:
-		after, err := b.Store.PrincipalsOf(ctx, id)
-		if err != nil {
-			return false, err
-		}
-		if changed || len(after) != len(before) {
-			b.Changed(slices.Concat(before, after))
-		}
+	changed := !sameFacts(known, got.customer)
+	if repriced || missed > 0 {
+		return changed, nil
+	}
+	after, err := b.Store.PrincipalsOf(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if changed || len(after) != len(before) {
+		b.Changed(slices.Concat(before, after))
 	}
 	return changed, nil
 }
@@ -266,7 +299,7 @@ func (b *Billing) learnProducts(ctx context.Context, c stagedoor.Customer) int {
 	learnt := make([]bool, len(unknown))
 	for i, id := range unknown {
 		group.Go(func() {
-			item, err := b.ask.catalogItem(ctx, "product", id)
+			item, err := b.askProduct(ctx, id)
 			if err == nil {
 				learnt[i], err = b.learn(ctx, []stagedoor.CatalogItem{item})
 			}
@@ -284,6 +317,17 @@ func (b *Billing) learnProducts(ctx context.Context, c stagedoor.Customer) int {
 		}
 	}
 	return count
+}
+
+// askProduct asks for a product.
+func (b *Billing) askProduct(ctx context.Context, id string) (stagedoor.CatalogItem, error) {
+	generation, err := b.Store.NextGeneration(ctx)
+	if err != nil {
+		return stagedoor.CatalogItem{}, err
+	}
+	item, err := b.ask.catalogItem(ctx, "product", id)
+	item.Generation = generation
+	return item, err
 }
 
 // sameFacts reports whether two answers say the same.

@@ -12,13 +12,13 @@ import (
 func (s *Store) Catalog(ctx context.Context) ([]stagedoor.CatalogItem, error) {
 	var all []stagedoor.CatalogItem
 	// Hints at old items name their kind too, since their IDs do not.
-	err := s.reads.each(ctx, `SELECT c.id, c.features, c.malformed, c.asked_at_ns,
+	err := s.reads.each(ctx, `SELECT c.id, c.features, c.malformed, c.asked_at_ns, c.generation,
 			COALESCE((SELECT MIN(d.since) FROM dirty d WHERE d.since > 0 AND d.object IN (c.id, 'price/' || c.id, 'product/' || c.id)), 0)
 		FROM catalog c ORDER BY c.id`, nil, func(scan scan) error {
 		var item stagedoor.CatalogItem
 		var features string
 		var asked, since int64
-		if err := scan(&item.ID, &features, &item.Malformed, &asked, &since); err != nil {
+		if err := scan(&item.ID, &features, &item.Malformed, &asked, &item.Generation, &since); err != nil {
 			return err
 		}
 		item.AskedAt, item.DirtySince = fromNanos(asked), fromMillis(since)
@@ -31,8 +31,8 @@ func (s *Store) Catalog(ctx context.Context) ([]stagedoor.CatalogItem, error) {
 	return all, wrap("read the catalog", err)
 }
 
-// SaveCatalogItem keeps a price or product unless an answer is kept that was
-// asked for no earlier; then it changes nothing and written is false.
+// SaveCatalogItem stores a price or product. When an answer of a later
+// generation is stored it changes nothing, and written is false.
 func (s *Store) SaveCatalogItem(ctx context.Context, i stagedoor.CatalogItem) (written bool, err error) {
 	const doing = "keep a catalog item"
 	if i.ID == "" {
@@ -43,9 +43,11 @@ func (s *Store) SaveCatalogItem(ctx context.Context, i stagedoor.CatalogItem) (w
 		return false, wrap(doing, err)
 	}
 	err = s.write(ctx, retold, doing, func(t tx) error {
-		kept, err := t.exec(`INSERT INTO catalog (id, features, malformed, asked_at_ns) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (id) DO UPDATE SET features = excluded.features, malformed = excluded.malformed, asked_at_ns = excluded.asked_at_ns
-			WHERE excluded.asked_at_ns > catalog.asked_at_ns OR catalog.asked_at_ns > $5`, i.ID, string(features), i.Malformed, nanos(i.AskedAt), nanos(s.Now().Add(clockSlack)))
+		kept, err := t.exec(`INSERT INTO catalog (id, features, malformed, asked_at_ns, generation) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (id) DO UPDATE SET features = excluded.features, malformed = excluded.malformed,
+				asked_at_ns = excluded.asked_at_ns, generation = excluded.generation
+			WHERE excluded.generation >= catalog.generation`,
+			i.ID, string(features), i.Malformed, nanos(i.AskedAt), i.Generation)
 		written = kept > 0
 		return err
 	})

@@ -12,9 +12,9 @@ import (
 // page is how many customers EachCustomer reads at once.
 const page = 500
 
-// SaveCustomer keeps what Stripe said of a customer, its subscriptions and
-// the link that its metadata proves, unless an answer is kept that was asked
-// for no earlier; then it changes nothing and written is false.
+// SaveCustomer stores what Stripe said of a customer, its subscriptions and the
+// link that its metadata proves. When an answer of a later
+// generation is stored it changes nothing, and written is false.
 func (s *Store) SaveCustomer(ctx context.Context, c stagedoor.Customer) (written bool, err error) {
 	const doing = "keep a customer"
 	if c.ID == "" {
@@ -25,9 +25,11 @@ func (s *Store) SaveCustomer(ctx context.Context, c stagedoor.Customer) (written
 		return false, wrap(doing, err)
 	}
 	err = s.write(ctx, retold, doing, func(t tx) error {
-		kept, err := t.exec(`INSERT INTO customers (customer, facts, reference, asked_at_ns) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (customer) DO UPDATE SET facts = excluded.facts, reference = excluded.reference, asked_at_ns = excluded.asked_at_ns
-			WHERE excluded.asked_at_ns > customers.asked_at_ns OR customers.asked_at_ns > $5`, c.ID, string(facts), c.Reference, nanos(c.AskedAt), nanos(s.Now().Add(clockSlack)))
+		kept, err := t.exec(`INSERT INTO customers (customer, facts, reference, asked_at_ns, generation) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (customer) DO UPDATE SET facts = excluded.facts, reference = excluded.reference,
+				asked_at_ns = excluded.asked_at_ns, generation = excluded.generation
+			WHERE excluded.generation >= customers.generation`,
+			c.ID, string(facts), c.Reference, nanos(c.AskedAt), c.Generation)
 		if err != nil || kept == 0 {
 			return err
 		}
@@ -82,7 +84,7 @@ func replaceMetadataLink(t tx, c stagedoor.Customer, now time.Time) error {
 
 // selectCustomer reads a customer's facts and since when there are hints at
 // the customer itself and at one of its subscriptions.
-const selectCustomer = `SELECT c.customer, c.facts,
+const selectCustomer = `SELECT c.customer, c.facts, c.generation,
 		COALESCE((SELECT d.since FROM dirty d WHERE d.object = c.customer), 0),
 		COALESCE((SELECT MIN(d.since) FROM subscriptions s JOIN dirty d ON d.object = s.subscription WHERE s.customer = c.customer AND d.since > 0), 0)
 	FROM customers c `
@@ -90,11 +92,13 @@ const selectCustomer = `SELECT c.customer, c.facts,
 // scanCustomer reads a row of selectCustomer.
 func scanCustomer(scan scan) (stagedoor.Customer, error) {
 	var id, facts string
-	var since, through int64
-	if err := scan(&id, &facts, &since, &through); err != nil {
+	var generation, since, through int64
+	if err := scan(&id, &facts, &generation, &since, &through); err != nil {
 		return stagedoor.Customer{}, err
 	}
-	return customerOf(id, facts, since, through)
+	c, err := customerOf(id, facts, since, through)
+	c.Generation = generation
+	return c, err
 }
 
 func customerOf(id, facts string, since, through int64) (stagedoor.Customer, error) {
@@ -113,12 +117,13 @@ func customerOf(id, facts string, since, through int64) (stagedoor.Customer, err
 // DirtySince also counts hints at its subscriptions.
 func (s *Store) Customer(ctx context.Context, id string) (stagedoor.Customer, bool, error) {
 	var facts string
-	var since, through int64
-	ok, err := s.reads.row(ctx, selectCustomer+"WHERE c.customer = $1", []any{id}, &id, &facts, &since, &through)
+	var generation, since, through int64
+	ok, err := s.reads.row(ctx, selectCustomer+"WHERE c.customer = $1", []any{id}, &id, &facts, &generation, &since, &through)
 	if err != nil || !ok {
 		return stagedoor.Customer{}, false, wrap("read a customer", err)
 	}
 	c, err := customerOf(id, facts, since, through)
+	c.Generation = generation
 	return c, err == nil, wrap("read a customer", err)
 }
 

@@ -48,9 +48,11 @@ func TestOlderAnswerDoesNotReplaceANewerOne(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()
 	at := f.clock()
-	f.save(stagedoor.Customer{ID: "cus_1", AskedAt: at, Reference: "ann", Subscriptions: subscriptionsOf("sub_new")}, true)
-	for _, stale := range []time.Time{at, at.Add(-time.Nanosecond), {}} {
-		f.save(stagedoor.Customer{ID: "cus_1", AskedAt: stale, Reference: "bob", Subscriptions: subscriptionsOf("sub_old")}, false)
+	f.save(stagedoor.Customer{ID: "cus_1", Generation: 7, AskedAt: at, Reference: "ann", Subscriptions: subscriptionsOf("sub_new")}, true)
+	for _, stale := range []int64{6, 0} {
+		// Its clock may say that it was asked for later.
+		f.save(stagedoor.Customer{ID: "cus_1", Generation: stale, AskedAt: at.Add(time.Hour), Reference: "bob",
+			Subscriptions: subscriptionsOf("sub_old")}, false)
 	}
 	got, _, err := f.Customer(ctx, "cus_1")
 	f.must(err)
@@ -61,7 +63,7 @@ func TestOlderAnswerDoesNotReplaceANewerOne(t *testing.T) {
 	if got.Reference != "ann" || owner != "" || len(links) != 0 {
 		t.Errorf("a stale answer left %+v %q %v", got, owner, links)
 	}
-	f.save(stagedoor.Customer{ID: "cus_1", AskedAt: at.Add(time.Nanosecond), Missing: true}, true)
+	f.save(stagedoor.Customer{ID: "cus_1", Generation: 8, AskedAt: at.Add(-time.Hour), Missing: true}, true)
 	if got, _, err := f.Customer(ctx, "cus_1"); err != nil || !got.Missing || got.Reference != "" {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -78,9 +80,9 @@ func TestSubscriptionsFollowTheCustomer(t *testing.T) {
 			}
 		}
 	}
-	f.save(stagedoor.Customer{ID: "cus_1", AskedAt: at, Subscriptions: subscriptionsOf("sub_1", "sub_2", "")}, true)
+	f.save(stagedoor.Customer{ID: "cus_1", Generation: 1, AskedAt: at, Subscriptions: subscriptionsOf("sub_1", "sub_2", "")}, true)
 	owners(map[string]string{"sub_1": "cus_1", "sub_2": "cus_1", "sub_3": "", "": ""})
-	f.save(stagedoor.Customer{ID: "cus_1", AskedAt: at.Add(1), Subscriptions: subscriptionsOf("sub_2", "sub_3")}, true)
+	f.save(stagedoor.Customer{ID: "cus_1", Generation: 2, AskedAt: at.Add(1), Subscriptions: subscriptionsOf("sub_2", "sub_3")}, true)
 	owners(map[string]string{"sub_1": "", "sub_2": "cus_1", "sub_3": "cus_1"})
 	f.save(stagedoor.Customer{ID: "cus_2", AskedAt: at, Subscriptions: subscriptionsOf("sub_3")}, true)
 	owners(map[string]string{"sub_2": "cus_1", "sub_3": "cus_2"})
@@ -103,7 +105,7 @@ func TestMetadataLinkIsReplacedAndOthersAreKept(t *testing.T) {
 		}
 	}
 	for i, reference := range []string{"ann", "ann", "bob", ""} {
-		f.save(stagedoor.Customer{ID: "cus_1", AskedAt: at.Add(time.Duration(i)), Reference: reference}, true)
+		f.save(stagedoor.Customer{ID: "cus_1", Generation: int64(i + 1), AskedAt: at, Reference: reference}, true)
 		want := []stagedoor.Link{checkout}
 		switch reference {
 		case "ann":
@@ -253,14 +255,14 @@ func TestCatalog(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()
 	at := f.clock().Add(1)
-	plan := stagedoor.CatalogItem{ID: "gold", Malformed: true, AskedAt: at}
-	price := stagedoor.CatalogItem{ID: "price_1", Features: []stagedoor.Feature{"publish", "screen"}, AskedAt: at}
+	plan := stagedoor.CatalogItem{ID: "gold", Malformed: true, Generation: 2, AskedAt: at}
+	price := stagedoor.CatalogItem{ID: "price_1", Features: []stagedoor.Feature{"publish", "screen"}, Generation: 2, AskedAt: at}
 	for _, item := range []stagedoor.CatalogItem{price, plan} {
 		if written, err := f.SaveCatalogItem(ctx, item); !written || err != nil {
 			t.Fatal(written, err)
 		}
 	}
-	stale := stagedoor.CatalogItem{ID: "price_1", AskedAt: at}
+	stale := stagedoor.CatalogItem{ID: "price_1", Generation: 1, AskedAt: at.Add(time.Hour)}
 	if written, err := f.SaveCatalogItem(ctx, stale); written || err != nil {
 		t.Errorf("a stale item was written: %v", err)
 	}

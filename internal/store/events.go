@@ -51,8 +51,8 @@ func enqueue(t tx, objects []string, query string, now time.Time) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	var generation int64
-	if _, err := t.row("UPDATE meta SET value = value + 1 WHERE key = 'generation' RETURNING value", nil, &generation); err != nil {
+	generation, err := nextGeneration(t)
+	if err != nil {
 		return err
 	}
 	for _, object := range objects {
@@ -66,6 +66,21 @@ func enqueue(t tx, objects []string, query string, now time.Time) error {
 	return nil
 }
 
+// NextGeneration returns a number that is higher than every one before. A
+// question to Stripe takes one before it begins.
+func (s *Store) NextGeneration(ctx context.Context) (generation int64, err error) {
+	err = s.write(ctx, retold, "take a generation", func(t tx) error {
+		generation, err = nextGeneration(t)
+		return err
+	})
+	return generation, err
+}
+
+func nextGeneration(t tx) (generation int64, err error) {
+	_, err = t.row("UPDATE meta SET value = value + 1 WHERE key = 'generation' RETURNING value", nil, &generation)
+	return generation, err
+}
+
 // TouchDue has objects asked for soon without claiming that a hint came. An
 // object whose last tries failed keeps its pause.
 func (s *Store) TouchDue(ctx context.Context, now time.Time, objects ...string) error {
@@ -76,8 +91,8 @@ func (s *Store) TouchDue(ctx context.Context, now time.Time, objects ...string) 
 }
 
 // farthestDue is beyond every pause there is: what is due later was put off
-// while the clock was wrong.
-const farthestDue = time.Hour
+// before the clock stepped back, and is due now.
+const farthestDue = 3 * time.Minute
 
 // PendingDue returns up to limit objects that are due at now, the longest due
 // first, and when the next is due after now; zero when none is.

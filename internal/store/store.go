@@ -64,11 +64,6 @@ func (s *Store) Ping(ctx context.Context) error {
 	return wrap("lock the database for writing", s.writes.ping(ctx))
 }
 
-// clockSlack is how far ahead a kept time may be. What was asked for later
-// than that was asked for while the clock was wrong, and must not stand in the
-// way of what is asked for now.
-const clockSlack = time.Minute
-
 // wrap says what could not be done.
 func wrap(doing string, err error) error {
 	if err == nil {
