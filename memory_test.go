@@ -29,6 +29,11 @@ func (n *notes) Minted(_ context.Context, m Mint) error {
 	return n.minted
 }
 
+func (n *notes) MintLater(_ Principal, m Mint) {
+	n.order = append(n.order, "later")
+	n.mint = m
+}
+
 func (n *notes) Check(Principal, Room) error {
 	n.order = append(n.order, "bans")
 	return n.banned
@@ -103,12 +108,39 @@ func TestUnrecordedParticipantMayOnlyWatch(t *testing.T) {
 		if err != nil || got.Grants.Publish || got.Grants.PublishData || !got.Grants.Subscribe || got.PublishDenied != BillingUnavailable || got.Token.Empty() {
 			t.Errorf("%s: %+v %v", name, got, err)
 		}
+		if got.TTL != unrecordedTTL || n.mint.Expires != (time.Time{}.Add(unrecordedTTL)) || n.mint.Rights != got.Grants.Rights() {
+			t.Errorf("%s: the token lives %v, recorded is %+v", name, got.TTL, n.mint)
+		}
 	}
 	// Whoever may only watch anyway is told the true reason.
 	d, n, o := kept()
 	n.minted, o.entitlement = errors.New("disk full"), Entitlement{Withheld: NoSubscription}
 	if got, err := join(d); err != nil || got.PublishDenied != NoSubscription {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// limited is a policy whose sessions end.
+type limited struct{ byFeature }
+
+func (l limited) Decide(s Situation) (Decision, error) {
+	decision, err := l.byFeature.Decide(s)
+	decision.MaxSession = time.Hour
+	return decision, err
+}
+
+type noSessions struct{}
+
+func (noSessions) Since(context.Context, PrincipalKey, Room) (time.Time, error) {
+	return time.Time{}, nil
+}
+
+func TestUnrecordedParticipant_GetsNoTokenWhereSessionsAreLimited(t *testing.T) {
+	d, n, _ := kept()
+	d.Policy, d.Sessions = limited{}, noSessions{}
+	n.minted = errors.New("disk full")
+	if _, err := join(d); KindOf(err) != Unavailable {
+		t.Errorf("%v", err)
 	}
 }
 

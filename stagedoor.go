@@ -45,6 +45,9 @@ type Memory interface {
 	// principal's; RoomFull and AlreadyInRoom; any other means that it could
 	// not be marked.
 	Minted(ctx context.Context, mint Mint) error
+	// MintLater records a mint that Minted could not store, and its principal: in
+	// memory at once, and in the database as soon as that can be written.
+	MintLater(principal Principal, mint Mint)
 }
 
 // Sessions knows since when a principal's time in a room has been running.
@@ -305,11 +308,12 @@ func (d *Door) remember(ctx context.Context, principal Principal) (Principal, bo
 	return known, true
 }
 
-// mark has the participant marked as the door's own, with its seat, and
-// returns what it may do. Who is not marked could never lose a right again,
-// and is to get none but watching; a seat that is not kept is none. Errors:
-// IdentityNotAllowed, when the identity is another principal's there,
-// RoomFull, AlreadyInRoom, Unavailable.
+// mark stores the mint of a participant, with its seat, and returns what it may
+// do. A mint that cannot be stored is kept in memory, and its token may only
+// watch and lives two minutes. Without the database there are no seats and no
+// session limits, so that a join which needs one fails. Errors:
+// IdentityNotAllowed, when the identity is another principal's in that room;
+// RoomFull; AlreadyInRoom; Unavailable.
 func (d *Door) mark(ctx context.Context, principal Principal, decision Decision, mint Mint, remembered bool) (Decision, error) {
 	mint.Seats, mint.SeatFor, mint.Alone = decision.MaxParticipants, decision.TTL+seatSlack, decision.RefuseSecond
 	mint.Rights, mint.Expires = decision.Grants.Rights(), d.now().Add(decision.TTL)
@@ -343,10 +347,20 @@ func (d *Door) mark(ctx context.Context, principal Principal, decision Decision,
 	case kind == IdentityNotAllowed || kind == RoomFull || kind == AlreadyInRoom:
 		return decision, err
 	case counted:
-		return decision, &Error{Kind: Unavailable, Detail: "whether there is a seat cannot be told now", RetryAfter: 5 * time.Second, Err: err}
+		return decision, &Error{Kind: Unavailable, Detail: "seat availability is unknown; try again", RetryAfter: 5 * time.Second, Err: err}
+	case decision.MaxSession > 0:
+		return decision, &Error{Kind: Unavailable, Detail: "your time in this room cannot be recorded; try again", RetryAfter: 5 * time.Second, Err: err}
 	}
-	return decision.watchOnly(), nil
+	decision = decision.watchOnly()
+	decision.TTL = min(decision.TTL, unrecordedTTL)
+	mint.Rights, mint.Expires = decision.Grants.Rights(), d.now().Add(decision.TTL)
+	d.Memory.MintLater(principal, mint)
+	return decision, nil
 }
+
+// unrecordedTTL is the longest life of a token whose mint is not stored: it is
+// in memory alone, and must not outlive an outage by much.
+const unrecordedTTL = 2 * time.Minute
 
 // now is the moment by the door's clock.
 func (d *Door) now() time.Time {

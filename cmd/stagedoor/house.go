@@ -200,7 +200,7 @@ func (m memory) Minted(ctx context.Context, mint stagedoor.Mint) error {
 // then. A caller who has left says nothing of the database.
 func (m memory) note(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil && m.logged.Allow() {
-		m.log.Error("the database does not keep what decisions stand on: callers may only watch", "err", err)
+		m.log.Error("saving caller failed; join downgraded to subscribe-only", "err", err)
 	}
 }
 
@@ -250,6 +250,7 @@ func (h *house) run(ctx context.Context) {
 	var group sync.WaitGroup
 	group.Go(func() { h.enforcer.Run(ctx) })
 	group.Go(func() { h.bans.Run(ctx) })
+	group.Go(func() { h.store.WriteLate(ctx, h.log) })
 	if h.billing != nil {
 		group.Go(func() { h.billing.Run(ctx) })
 	}

@@ -227,7 +227,7 @@ func TestCallerWhoLeftIsNotTheDatabasesFault(t *testing.T) {
 		t.Error(log.String())
 	}
 	m.note(t.Context(), context.DeadlineExceeded)
-	if !strings.Contains(log.String(), "may only watch") {
+	if !strings.Contains(log.String(), "downgraded to subscribe-only") {
 		t.Error("a database that does not answer is not said")
 	}
 }

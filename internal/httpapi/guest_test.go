@@ -83,6 +83,8 @@ func (h *house) Remember(_ context.Context, p stagedoor.Principal) (stagedoor.Pr
 	return p, nil
 }
 
+func (h *house) MintLater(stagedoor.Principal, stagedoor.Mint) {}
+
 func (h *house) Minted(context.Context, stagedoor.Mint) error { return h.minted }
 
 func (h *house) Invitation(context.Context, string) (stagedoor.Invitation, stagedoor.Principal, error) {

@@ -134,16 +134,28 @@ func scanMint(scan scan) (stagedoor.Mint, error) {
 // none of the tokens can be used any more, up to an hour later than exact.
 func (s *Store) Mint(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity) (stagedoor.Mint, bool, error) {
 	all, err := s.mints(ctx, selectMint+"WHERE room = $1 AND identity = $2", string(room), string(identity))
-	if err != nil || len(all) == 0 {
-		return stagedoor.Mint{}, false, err
+	if err == nil && len(all) > 0 {
+		return all[0], true, nil
 	}
-	return all[0], true, nil
+	late, ok := s.late.find(func(m lateMint) bool { return m.mint.Room == room && m.mint.Identity == identity })
+	if ok {
+		return late.mint, true, nil
+	}
+	return stagedoor.Mint{}, false, err
 }
 
-// MintsOf returns a principal's mints whose At is not before since, newest first.
+// MintsOf returns a principal's mints whose At is not before since, newest
+// first, and those that wait to be written before them, also beside an error.
 func (s *Store) MintsOf(ctx context.Context, key stagedoor.PrincipalKey, since time.Time, limit int) ([]stagedoor.Mint, error) {
-	return s.mints(ctx, selectMint+`WHERE issuer = $1 AND subject = $2 AND minted_at >= $3
+	stored, err := s.mints(ctx, selectMint+`WHERE issuer = $1 AND subject = $2 AND minted_at >= $3
 		ORDER BY minted_at DESC, room, identity LIMIT $4`, key.Issuer, key.Subject, millis(since), limit)
+	var all []stagedoor.Mint
+	for _, late := range s.late.list() {
+		if late.mint.Principal == key {
+			all = append(all, late.mint)
+		}
+	}
+	return append(all, stored...), err
 }
 
 // BannedMints returns the mints of banned principals whose At is not before since.

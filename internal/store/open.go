@@ -86,6 +86,10 @@ func connect(ctx context.Context, path string, index Index) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if writes.opened, err = os.Stat(path); err != nil {
+		return nil, errors.Join(err, writes.close())
+	}
+	writes.path = path
 	s := &Store{Now: time.Now, path: path, index: index, writes: writes}
 	if err := s.prepare(ctx, path); err != nil {
 		_ = writes.close()
@@ -118,11 +122,12 @@ func (s *Store) prepare(ctx context.Context, path string) error {
 	return err
 }
 
-// dsn names the file to the driver. Every connection waits for other
+// dsn names the file to the driver. No connection creates it: a file that is
+// deleted while the server runs must not come back empty. Every connection waits for other
 // processes, and takes the lock for writing when a transaction begins: one
 // that began by reading could not be sure to get it later.
 func dsn(path string, pragmas ...string) string {
-	query := url.Values{"_txlock": {"immediate"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "foreign_keys(1)"}}
+	query := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "foreign_keys(1)"}}
 	query["_pragma"] = append(query["_pragma"], pragmas...)
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
 }

@@ -169,6 +169,9 @@ func (s *Store) principalRow(ctx context.Context, key stagedoor.PrincipalKey) (p
 func (s *Store) Principal(ctx context.Context, key stagedoor.PrincipalKey) (stagedoor.Principal, bool, error) {
 	r, ok, err := s.principalRow(ctx, key)
 	if err != nil || !ok {
+		if late, ok := s.late.find(func(m lateMint) bool { return m.principal.Key() == key }); ok {
+			return late.principal, true, nil
+		}
 		return stagedoor.Principal{}, false, wrap("read a principal", err)
 	}
 	p, err := r.principal(key)

@@ -45,6 +45,7 @@ type Store struct {
 	index  Index
 	writes *writer
 	reads  *reader
+	late   lateMints
 }
 
 // Close finishes what is being written and closes the database; the store
@@ -54,14 +55,18 @@ func (s *Store) Close() error {
 	return wrap("close the database", errors.Join(s.reads.close(), s.writes.close()))
 }
 
-// Ping reports whether the database can be read and written, as far as that
-// can be told without writing.
+// Ping reports whether the database can be read and written. It writes a row to
+// the disk: only that tells whether there is room.
 func (s *Store) Ping(ctx context.Context) error {
 	var version int64
 	if _, err := s.reads.row(ctx, "SELECT MAX(version) FROM schema_migrations", nil, &version); err != nil {
 		return wrap("read the database", err)
 	}
-	return wrap("lock the database for writing", s.writes.ping(ctx))
+	return s.write(ctx, acknowledged, "write to the database", func(t tx) error {
+		_, err := t.exec(`INSERT INTO meta (key, value) VALUES ('pinged_at', $1)
+			ON CONFLICT (key) DO UPDATE SET value = excluded.value`, millis(s.Now()))
+		return err
+	})
 }
 
 // wrap says what could not be done.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"time"
 )
 
@@ -31,6 +32,31 @@ type writer struct {
 	// mode is what the connection is set to, once set is true.
 	mode durability
 	set  bool
+	// path and opened are the file; empty without a check that it is still there.
+	path   string
+	opened os.FileInfo
+	// lockedAt is when another process last kept a write waiting in vain. It is
+	// guarded by turn.
+	lockedAt time.Time
+}
+
+// lockPause is how long writes that can be repeated are not tried after one that
+// waited for another process in vain: a crowd must not wait for it one by one.
+const lockPause = time.Second
+
+var errLocked = errors.New("another process is holding the database")
+
+// unmoved checks that the file at the path is the one that was opened: what is
+// written to a deleted file is gone at the next start.
+func (w *writer) unmoved() error {
+	if w.path == "" {
+		return nil
+	}
+	now, err := os.Stat(w.path)
+	if err != nil || !os.SameFile(w.opened, now) {
+		return errMoved
+	}
+	return nil
 }
 
 func newWriter(ctx context.Context, dsn string) (*writer, error) {
@@ -90,6 +116,14 @@ func (w *writer) do(ctx context.Context, d durability, fn func(tx) error) error 
 	// From here on a caller who goes away does not stop the write: a
 	// connection that was interrupted halfway would have to be distrusted.
 	ctx = context.WithoutCancel(ctx)
+	if d == retold && time.Since(w.lockedAt) < lockPause {
+		return errLocked
+	}
+	if d == acknowledged {
+		if err := w.unmoved(); err != nil {
+			return err
+		}
+	}
 	if err := w.setMode(ctx, d); err != nil {
 		return err
 	}
@@ -101,13 +135,19 @@ func (w *writer) do(ctx context.Context, d durability, fn func(tx) error) error 
 		}
 	}()
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		if busy(err) {
+			w.lockedAt = time.Now()
+		}
 		return err
 	}
+	w.lockedAt = time.Time{}
 	if err := fn(t); err != nil {
 		return err
 	}
 	_, err := t.exec("COMMIT")
-	done = err == nil
+	if done = err == nil; done && d == acknowledged {
+		err = w.unmoved()
+	}
 	return err
 }
 
