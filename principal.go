@@ -7,7 +7,8 @@ import (
 )
 
 // Claims are the verified claims of a caller's token as decoded JSON
-// (string, float64, bool, nil, []any, map[string]any). Treat as read-only.
+// (string, bool, nil, []any, map[string]any, and for numbers int64, float64 or
+// json.Number as Number returns them). Treat as read-only.
 type Claims map[string]any
 
 // At finds a claim by its whole name or, failing that, by a dotted path

@@ -159,9 +159,8 @@ func validateTimes(claims stagedoor.Claims, now time.Time) error {
 // numericDate reads seconds since 1970. ok is false for another type and for
 // a number farther from 1970 than the year 9999 is.
 func numericDate(claims stagedoor.Claims, name string) (seconds float64, present, ok bool) {
-	value, present := claims[name]
-	seconds, ok = value.(float64)
-	return seconds, present, ok && !math.IsNaN(seconds) && math.Abs(seconds) <= maxNumericDate
+	seconds, present, ok = claims.Seconds(name)
+	return seconds, present, ok && math.Abs(seconds) <= maxNumericDate
 }
 
 // emailVerified reports whether nothing speaks against using the claim at

@@ -66,8 +66,8 @@ type walk struct {
 	ring   Keyring
 	token  stagedoor.Secret
 	parts  []string
-	header map[string]any
-	claims map[string]any
+	header stagedoor.Claims
+	claims stagedoor.Claims
 	report Report
 }
 
@@ -108,15 +108,14 @@ func (w *walk) begin(ctx context.Context) {
 	}
 	w.parts = strings.Split(raw, ".")
 	w.token = stagedoor.NewSecret(raw)
-	for i, into := range []*map[string]any{&w.header, &w.claims} {
+	for i, into := range []*stagedoor.Claims{&w.header, &w.claims} {
 		name := []string{"first part (header)", "second part (payload)"}[i]
 		data, err := base64.RawURLEncoding.DecodeString(w.parts[i])
 		if err != nil {
 			w.say("form", "it is a signed token", Fail, "its "+name+" is not base64url: it was changed or cut on its way", "copy the token whole, from what your application sends behind Bearer")
 			return
 		}
-		decoder := json.NewDecoder(bytes.NewReader(data))
-		if err := decoder.Decode(into); err != nil || *into == nil {
+		if err := json.NewDecoder(bytes.NewReader(data)).Decode(into); err != nil || *into == nil {
 			w.say("form", "it is a signed token", Fail, "its "+name+" is not a JSON object", "copy the token whole, from what your application sends behind Bearer")
 			return
 		}
@@ -257,7 +256,7 @@ func (w *walk) callersToken(ctx context.Context) {
 	w.times(30*time.Second, true)
 	w.audience(shared, chosen)
 	w.subject()
-	w.say("claims", "its other claims", Pass, w.names(), "")
+	w.otherClaims()
 	if w.ring.Accept == nil {
 		return
 	}
@@ -272,7 +271,7 @@ func (w *walk) callersToken(ctx context.Context) {
 func (w *walk) subject() {
 	const title = "it names somebody"
 	switch sub := w.claims["sub"].(type) {
-	case float64:
+	case int64, float64, json.Number:
 		w.say("subject", title, Fail, "sub is a number: write it as text", `put the user's id into sub in quotation marks, as "42" (RFC 7519 §4.1.2)`)
 	case string:
 		if sub == "" {
@@ -292,6 +291,21 @@ func detail(err error) string {
 		return refused.Kind.String() + ", " + refused.Detail
 	}
 	return err.Error()
+}
+
+// otherClaims lists the claims, and warns of numbers that no condition can use.
+func (w *walk) otherClaims() {
+	const title = "its other claims"
+	inexact := w.claims.Inexact()
+	if len(inexact) == 0 {
+		w.say("claims", title, Pass, w.names(), "")
+		return
+	}
+	for i, name := range inexact {
+		inexact[i] = clip(name)
+	}
+	w.say("claims", title, Warn, w.names()+"; a number is too large to be exact in "+strings.Join(inexact, ", ")+": a condition that needs it holds for nobody",
+		"have it issued as text; integers are exact from -9223372036854775808 to 9223372036854775807")
 }
 
 // names lists the claims without their values, which are somebody's data.

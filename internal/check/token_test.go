@@ -3,8 +3,10 @@ package check
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -91,6 +93,14 @@ func TestWrongAudienceOfATokenIsNamed(t *testing.T) {
 	want(t, walked(t, sign(callersSecret, callers(map[string]any{"aud": 7})).Reveal(), nil), "token.audience", Fail, "neither a string")
 }
 
+func TestTokenWithAnInexactNumber_IsWarnedOf(t *testing.T) {
+	fine := map[string]any{"course": json.Number("1234567890123456789"), "share": 0.5}
+	want(t, walked(t, sign(callersSecret, callers(fine)).Reveal(), nil), "token.claims", Pass, "course, email, share")
+	large := map[string]any{"courses": []any{json.Number("18446744073709551615")}, "org": map[string]any{"id": json.Number("1e30")}, "level": 3}
+	want(t, walked(t, sign(callersSecret, callers(large)).Reveal(), nil), "token.claims", Warn, "too large to be exact in courses, org:", "issued as text")
+	want(t, walked(t, sign(callersSecret, callers(map[string]any{"sub": 42})).Reveal(), nil), "token.subject", Fail, "sub is a number")
+}
+
 func TestTokenSignedWithAnotherSecretIsNamed(t *testing.T) {
 	want(t, walked(t, sign("some-other-secret-of-thirty-two-bytes!", callers(nil)).Reveal(), nil), "token.signature", Fail, "not signed with JWT_SECRET", "no line end")
 	want(t, walked(t, sign(goodSecret, callers(nil)).Reveal(), nil), "token.signature", Fail, "signed with LIVEKIT_API_SECRET, not with JWT_SECRET")
@@ -108,6 +118,9 @@ func TestTokenOutOfItsTimeIsNamed(t *testing.T) {
 		{map[string]any{"exp": nil}, "no exp"},
 		{map[string]any{"exp": now*1000 + 1}, "milliseconds"},
 		{map[string]any{"exp": "soon"}, "not a number"},
+		{map[string]any{"exp": json.Number("9223372036854775808")}, "not a number of seconds"},
+		{map[string]any{"exp": json.Number("1e400")}, "not a number of seconds"},
+		{map[string]any{"exp": math.MinInt64}, "no time in seconds"},
 	} {
 		want(t, walked(t, sign(callersSecret, callers(c.change)).Reveal(), nil), "token.time", Fail, c.says)
 	}

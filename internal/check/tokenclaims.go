@@ -13,16 +13,17 @@ const lastSecond = 253402300799
 // at reads a time of the token's. what is empty where it is one or absent,
 // else what is wrong with it.
 func (w *walk) at(name string) (when time.Time, present bool, what string) {
-	value, present := w.claims[name]
+	seconds, present, ok := w.claims.Seconds(name)
 	if !present {
 		return time.Time{}, false, ""
 	}
-	seconds, ok := value.(float64)
 	switch {
 	case !ok:
-		return time.Time{}, true, name + " is not a number"
+		return time.Time{}, true, name + " is not a number of seconds"
 	case seconds > lastSecond:
 		return time.Time{}, true, name + " is in milliseconds, it must be in seconds"
+	case seconds < -lastSecond:
+		return time.Time{}, true, name + " is no time in seconds since 1970"
 	}
 	return time.UnixMilli(int64(seconds * 1000)), true, ""
 }

@@ -120,6 +120,7 @@ func textLength(v ref.Val) uint64 {
 func programOptions() []cel.ProgramOption {
 	return []cel.ProgramOption{
 		cel.CustomDecoratorV2(guard),
+		cel.CustomDecoratorV2(exact),
 		cel.EvalOptions(cel.OptOptimize),
 		cel.OptimizeRegex(prepared()),
 	}

@@ -113,6 +113,11 @@ func (c *compiler) compile(key string, cond condition, join bool) compiled {
 		c.notBool(path, cond, t)
 		return compiled{}
 	}
+	if id, found := largeLiteral(checked.NativeRep().Expr()); found {
+		at := checked.NativeRep().SourceInfo().GetStartLocation(id)
+		c.add(cond.placeAt(at.Line(), at.Column()), path, inexactDouble, "")
+		return compiled{}
+	}
 	result := compiled{key: key, text: cond.value, reads: readsOf(checked.NativeRep().Expr())}
 	if tree := checked.NativeRep().Expr(); tree.Kind() == ast.CallKind {
 		result.either = tree.AsCall().FunctionName() == operators.LogicalOr

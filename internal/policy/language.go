@@ -66,7 +66,8 @@ func newDialect() (*dialect, error) {
 		cel.ParserExpressionSizeLimit(maxConditionChars),
 		cel.ExpressionNodeLimit(maxConditionNodes),
 		cel.ParserRecursionLimit(maxConditionDepth),
-		cel.CrossTypeNumericComparisons(true), // a claim's 3 is a JSON number, and is to be less than 4
+		cel.CrossTypeNumericComparisons(true), // a claim's 3 is to be less than 3.5
+		cel.CustomTypeAdapter(adapter{}),
 		cel.DefaultUTCTimeZone(true),
 		cel.Macros(d.macros()...),
 		d.functions(),

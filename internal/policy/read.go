@@ -1,12 +1,17 @@
 package policy
 
 import (
+	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
+	"stagedoor"
+
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // reader fills the file's types from YAML and reports what does not fit.
@@ -166,6 +171,16 @@ func (v *values) kind() string { return "claims" }
 
 func (v *values) schema(reflect.StructTag) map[string]any { return map[string]any{"type": "object"} }
 
+// jsonNumber is a number as JSON writes it.
+var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][-+]?[0-9]+)?$`)
+
+// decimal returns the number that a node's own text means: the library's value
+// is rounded already.
+func decimal(n *ast.FloatNode) any {
+	text := strings.ReplaceAll(strings.TrimPrefix(n.Token.Value, "+"), "_", "")
+	return stagedoor.Number(text)
+}
+
 // json turns a node into what decoding the same as JSON would give.
 func (r *reader) json(path string, n ast.Node) any {
 	switch v := n.(type) {
@@ -174,13 +189,13 @@ func (r *reader) json(path string, n ast.Node) any {
 	case *ast.NullNode:
 		return nil
 	case *ast.FloatNode:
-		return v.Value
+		return decimal(v)
 	case *ast.IntegerNode:
-		switch i := v.Value.(type) {
-		case int64:
-			return float64(i)
-		case uint64:
-			return float64(i)
+		return stagedoor.Number(fmt.Sprint(v.Value)) // int64 or uint64, whatever base it is written in
+	case *ast.StringNode:
+		// The YAML library reads a number that is too large for it as text.
+		if v.Token.Type == token.StringType && jsonNumber.MatchString(v.Value) {
+			return stagedoor.Number(v.Value)
 		}
 	case *ast.SequenceNode:
 		list := make([]any, len(v.Values))

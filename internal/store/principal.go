@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type principalRow struct {
 	customer, subscription       string
 	refA, refB                   string
 	seenAt                       int64
+	exact                        bool
 }
 
 // rowOf is what is to be kept of a principal.
@@ -49,7 +51,7 @@ func (s *Store) rowOf(p stagedoor.Principal) (principalRow, error) {
 	if err != nil {
 		return principalRow{}, err
 	}
-	row := principalRow{claimNames: string(names), handle: p.Handle, prefix: p.IdentityPrefix, name: p.Name, claims: string(text), invitation: p.Invitation, issuedAt: millis(p.IssuedAt), seenAt: millis(s.Now())}
+	row := principalRow{claimNames: string(names), handle: p.Handle, prefix: p.IdentityPrefix, name: p.Name, claims: string(text), invitation: p.Invitation, issuedAt: millis(p.IssuedAt), seenAt: millis(s.Now()), exact: true}
 	row.customer, row.subscription = s.index.Claimed(claims)
 	references := append(p.References(s.index.Prefixes), "", "")
 	row.refA, row.refB = references[0], references[1]
@@ -115,6 +117,9 @@ func (r principalRow) restore(p *stagedoor.Principal) error {
 	if err := json.Unmarshal([]byte(r.claims), &claims); err != nil {
 		return err
 	}
+	if !r.exact {
+		withholdRounded(claims)
+	}
 	var names []string
 	if err := json.Unmarshal([]byte(r.claimNames), &names); err != nil {
 		return err
@@ -122,6 +127,31 @@ func (r principalRow) restore(p *stagedoor.Principal) error {
 	p.Claims, p.ClaimNames, p.IssuedAt = claims, names, fromMillis(r.issuedAt)
 	p.Handle, p.IdentityPrefix, p.Name, p.Invitation = r.handle, r.prefix, r.name, r.invitation
 	return nil
+}
+
+// withholdRounded makes unusable every integer that an earlier version may have
+// rounded: it holds for nobody until the next token brings the exact one.
+func withholdRounded(claims map[string]any) {
+	for name, value := range claims {
+		claims[name] = withheld(value)
+	}
+}
+
+func withheld(value any) any {
+	const exactTo = 1 << 53
+	switch v := value.(type) {
+	case int64:
+		if v <= -exactTo || v >= exactTo {
+			return json.Number(strconv.FormatInt(v, 10))
+		}
+	case []any:
+		for i := range v {
+			v[i] = withheld(v[i])
+		}
+	case map[string]any:
+		withholdRounded(v)
+	}
+	return value
 }
 
 // keepPrincipal writes a row unless one of a newer token is there, and returns
@@ -132,16 +162,16 @@ func (s *Store) keepPrincipal(ctx context.Context, key stagedoor.PrincipalKey, r
 		// A token that says no time of issue leaves the one that is kept:
 		// what is older than that must still not count.
 		written, err := t.exec(`INSERT INTO principals
-				(issuer, subject, handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation, claim_names)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+				(issuer, subject, handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation, claim_names, claims_exact)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 			ON CONFLICT (issuer, subject) DO UPDATE SET
 				handle = excluded.handle, prefix = excluded.prefix, name = excluded.name, claims = excluded.claims,
 				issued_at = CASE WHEN excluded.issued_at > principals.issued_at THEN excluded.issued_at ELSE principals.issued_at END,
 				claim_customer = excluded.claim_customer, claim_subscription = excluded.claim_subscription,
 				ref_a = excluded.ref_a, ref_b = excluded.ref_b, seen_at = excluded.seen_at, invitation = excluded.invitation,
-				claim_names = excluded.claim_names
+				claim_names = excluded.claim_names, claims_exact = excluded.claims_exact
 			WHERE excluded.issued_at = 0 OR excluded.issued_at >= principals.issued_at`,
-			key.Issuer, key.Subject, r.handle, r.prefix, r.name, r.claims, r.issuedAt, r.customer, r.subscription, r.refA, r.refB, r.seenAt, r.invitation, r.claimNames)
+			key.Issuer, key.Subject, r.handle, r.prefix, r.name, r.claims, r.issuedAt, r.customer, r.subscription, r.refA, r.refB, r.seenAt, r.invitation, r.claimNames, r.exact)
 		if err != nil || written > 0 {
 			return err
 		}
@@ -151,12 +181,12 @@ func (s *Store) keepPrincipal(ctx context.Context, key stagedoor.PrincipalKey, r
 	return newest, err
 }
 
-const selectPrincipal = `SELECT handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation, claim_names
+const selectPrincipal = `SELECT handle, prefix, name, claims, issued_at, claim_customer, claim_subscription, ref_a, ref_b, seen_at, invitation, claim_names, claims_exact
 	FROM principals WHERE issuer = $1 AND subject = $2`
 
 // columns are where selectPrincipal's columns go.
 func (r *principalRow) columns() []any {
-	return []any{&r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.customer, &r.subscription, &r.refA, &r.refB, &r.seenAt, &r.invitation, &r.claimNames}
+	return []any{&r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.customer, &r.subscription, &r.refA, &r.refB, &r.seenAt, &r.invitation, &r.claimNames, &r.exact}
 }
 
 func (s *Store) principalRow(ctx context.Context, key stagedoor.PrincipalKey) (principalRow, bool, error) {
@@ -191,12 +221,12 @@ func (s *Store) FindPrincipals(ctx context.Context, user string, limit int) ([]s
 		prefix, handle = "", user
 	}
 	var found []stagedoor.Principal
-	err := s.reads.each(ctx, `SELECT issuer, subject, handle, prefix, name, claims, issued_at, invitation, claim_names FROM principals
+	err := s.reads.each(ctx, `SELECT issuer, subject, handle, prefix, name, claims, issued_at, invitation, claim_names, claims_exact FROM principals
 			WHERE subject = $1 OR handle = $1 OR (prefix = $2 AND handle = $3)
 			ORDER BY seen_at DESC, issuer, subject LIMIT $4`, []any{user, prefix, handle, limit}, func(scan scan) error {
 		var key stagedoor.PrincipalKey
 		var r principalRow
-		if err := scan(&key.Issuer, &key.Subject, &r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.invitation, &r.claimNames); err != nil {
+		if err := scan(&key.Issuer, &key.Subject, &r.handle, &r.prefix, &r.name, &r.claims, &r.issuedAt, &r.invitation, &r.claimNames, &r.exact); err != nil {
 			return err
 		}
 		p, err := r.principal(key)
