@@ -52,18 +52,21 @@ func TestJoin_LargeNumbersOpenTheirOwnRoomAlone(t *testing.T) {
 	if want := []any{int64(1234567890123456789), json.Number("9223372036854775808"), int64(7)}; !reflect.DeepEqual(stored["courses"], want) {
 		t.Errorf("stored are %#v", stored["courses"])
 	}
-	if out, err := exec.Command("stagedoor", "policy", "test", policy).CombinedOutput(); err != nil || !strings.Contains(string(out), "2 expectations met") {
+	out, err := exec.Command("stagedoor", "policy", "test", policy).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "2 expectations met") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for room, says := range map[string]string{"course-1234567890123456789": "→ true", "course-1234567890123456701": "→ false"} {
-		out, err := exec.Command("stagedoor", "policy", "explain", policy, "--room", room, "--user", "ann", "--claims", `{"courses":[1234567890123456789]}`).CombinedOutput()
+		explain := exec.Command("stagedoor", "policy", "explain", policy, "--room", room, "--user", "ann",
+			"--claims", `{"courses":[1234567890123456789]}`)
+		out, err := explain.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), says) {
 			t.Errorf("%s: %v\n%s", room, err, out)
 		}
 	}
 	check := exec.Command("stagedoor", "check", "--token", token)
 	check.Env, check.Dir = cmd.Env, cmd.Dir
-	out, _ := check.CombinedOutput()
+	out, _ = check.CombinedOutput()
 	if !strings.Contains(string(out), "too large to be exact in courses") {
 		t.Errorf("check says\n%s", out)
 	}

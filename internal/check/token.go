@@ -293,21 +293,6 @@ func detail(err error) string {
 	return err.Error()
 }
 
-// otherClaims lists the claims, and warns of numbers that no condition can use.
-func (w *walk) otherClaims() {
-	const title = "its other claims"
-	inexact := w.claims.Inexact()
-	if len(inexact) == 0 {
-		w.say("claims", title, Pass, w.names(), "")
-		return
-	}
-	for i, name := range inexact {
-		inexact[i] = clip(name)
-	}
-	w.say("claims", title, Warn, w.names()+"; a number is too large to be exact in "+strings.Join(inexact, ", ")+": a condition that needs it holds for nobody",
-		"have it issued as text; integers are exact from -9223372036854775808 to 9223372036854775807")
-}
-
 // names lists the claims without their values, which are somebody's data.
 func (w *walk) names() string {
 	var names []string

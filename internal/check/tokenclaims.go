@@ -148,3 +148,20 @@ func listed(value any) ([]string, bool) {
 	}
 	return nil, false
 }
+
+// otherClaims lists the claims, and warns of numbers that no condition can use.
+func (w *walk) otherClaims() {
+	const title = "its other claims"
+	inexact := w.claims.Inexact()
+	if len(inexact) == 0 {
+		w.say("claims", title, Pass, w.names(), "")
+		return
+	}
+	for i, name := range inexact {
+		inexact[i] = clip(name)
+	}
+	seen := w.names() + "; a number is too large to be exact in " + strings.Join(inexact, ", ") +
+		": a condition that needs it holds for nobody"
+	w.say("claims", title, Warn, seen,
+		"have it issued as text; integers are exact from -9223372036854775808 to 9223372036854775807")
+}

@@ -97,12 +97,13 @@ func exact(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 
 // converted is int or uint of a whole number.
 func converted(call interpreter.InterpretableCall, to ref.Type) interpreter.InterpretableV2 {
-	return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(values ...ref.Val) ref.Val {
+	convert := func(values ...ref.Val) ref.Val {
 		if d, ok := values[0].(types.Double); ok && float64(d) != math.Trunc(float64(d)) {
 			return types.NewErr(fractionLost)
 		}
 		return values[0].ConvertToType(to)
-	})
+	}
+	return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), convert)
 }
 
 // exactAttribute is a variable, or what is selected from one.

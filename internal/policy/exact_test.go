@@ -195,7 +195,8 @@ func TestEveryInteger_ComesOutEqualOrNotAtAll(t *testing.T) {
 			claim = -claim
 		}
 		asked := claim + r.Int64N(5) - 2
-		d, err := f.Decide(who("course-"+strings.Replace(strconv.FormatInt(asked, 10), "-", "_", 1), claimsOf(t, fmt.Sprintf(`{"courses":[%d]}`, claim))))
+		room := "course-" + strings.Replace(strconv.FormatInt(asked, 10), "-", "_", 1)
+		d, err := f.Decide(who(room, claimsOf(t, fmt.Sprintf(`{"courses":[%d]}`, claim))))
 		if asked < 0 { // '-' ends a segment: such a room has no number
 			if err == nil {
 				t.Fatalf("%d opened the room of %d", claim, asked)

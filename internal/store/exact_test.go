@@ -22,7 +22,8 @@ func decoded(t testing.TB, text string) stagedoor.Claims {
 func TestRemember_KeepsEveryNumberExactly(t *testing.T) {
 	f := newFixture(t)
 	p := person(ann, "", time.Unix(1_800_000_000, 0).UTC())
-	p.Claims = decoded(t, `{"courses":[1234567890123456789,-9007199254740993,9223372036854775807,18446744073709551616,0.1,1e3,1e-400],"deep":{"id":9007199254740993}}`)
+	p.Claims = decoded(t, `{"courses":[1234567890123456789,-9007199254740993,9223372036854775807,18446744073709551616,0.1,1e3,1e-400],
+		"deep":{"id":9007199254740993}}`)
 	_, err := f.Remember(t.Context(), p)
 	f.must(err)
 	kept, _, err := f.Principal(t.Context(), ann)
@@ -53,7 +54,8 @@ func TestPrincipalOfAnEarlierVersion_LosesItsRoundedNumbers(t *testing.T) {
 	}))
 	kept, _, err := f.Principal(t.Context(), ann)
 	f.must(err)
-	want := stagedoor.Claims{"courses": []any{int64(7), json.Number("1234567890123456800")}, "deep": map[string]any{"id": json.Number("-9007199254740992")}, "role": "host"}
+	want := stagedoor.Claims{"courses": []any{int64(7), json.Number("1234567890123456800")},
+		"deep": map[string]any{"id": json.Number("-9007199254740992")}, "role": "host"}
 	if !reflect.DeepEqual(kept.Claims, want) {
 		t.Errorf("%#v", kept.Claims)
 	}
