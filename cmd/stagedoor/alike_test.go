@@ -110,9 +110,9 @@ func doorOfIssuer(t *testing.T, genuine *ecdsa.PrivateKey, secret []byte) http.H
 		t.Fatal(err)
 	}
 	go authenticator.Run(t.Context())
-	for deadline := time.Now().Add(10 * time.Second); authenticator.Ready() != nil; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); len(authenticator.Degraded()) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal(authenticator.Ready())
+			t.Fatal(authenticator.Degraded())
 		}
 	}
 	return httpapi.New(httpapi.Options{Door: &stagedoor.Door{Authenticator: authenticator}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})

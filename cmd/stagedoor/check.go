@@ -115,14 +115,16 @@ func accept(ctx context.Context, callers *authn.Authenticator, token stagedoor.C
 	ctx, cancel := context.WithTimeout(ctx, check.AskPatience)
 	defer cancel()
 	defer background(ctx, callers.Run)()
-	for ctx.Err() == nil && callers.Ready() != nil {
+	for {
+		if _, err = callers.Authenticate(ctx, token); stagedoor.KindOf(err) != stagedoor.Unavailable {
+			return err
+		}
 		select {
 		case <-ctx.Done():
+			return err
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	_, err = callers.Authenticate(ctx, token)
-	return err
 }
 
 // issuers are those of the environment and of the policy file, with the rules

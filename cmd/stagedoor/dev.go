@@ -125,6 +125,7 @@ func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d deploy
 	api := httpapi.New(httpapi.Options{
 		Door: h.door, LiveKitURL: d.url, Now: a.now, Log: log,
 		Ready:       func(ctx context.Context) error { return errors.Join(configured.Ready(), h.reachable(ctx)) },
+		Degraded:    configured.Degraded,
 		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: rules.DefaultRoom,
 		Limits: *limits, AllowedOrigins: cfg.AllowedOrigins, AuthCookie: cfg.AuthCookie, Helper: client.Helper, Spec: docs.OpenAPI, Demo: demo,

@@ -159,7 +159,8 @@ func (o *observers) state() metrics.State {
 	s := metrics.State{Now: now, Ready: o.ready.Load(), Counts: o.counts.Load(), Bans: len(o.house.bans.List(stagedoor.PrincipalKey{}))}
 	s.PolicyLoaded, s.PolicyRefused = o.house.rules.Loaded()
 	for _, k := range o.callers.Keys() {
-		s.Issuers = append(s.Issuers, metrics.IssuerKeys{Issuer: k.Issuer, Keys: k.Usable, ConfirmedAt: k.ConfirmedAt})
+		s.Issuers = append(s.Issuers, metrics.IssuerKeys{Issuer: k.Issuer, Keys: k.Usable,
+			ConfirmedAt: k.ConfirmedAt, Failures: k.Failures})
 	}
 	if o.house.billing != nil {
 		b := o.house.billing.Standing()

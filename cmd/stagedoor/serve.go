@@ -60,6 +60,7 @@ func (*serveCmd) Run(a *app) error {
 		return err
 	}
 	defer h.close()
+	callers.UseKeyStore(context.Background(), h.store)
 	limits, seen, err := attach(cfg, h, callers, certificate.Expiry)
 	if err != nil {
 		return err
@@ -89,6 +90,7 @@ func publicOptions(a *app, cfg *config.Config, h *house, seen *observers, tlsCon
 		Ready: func(ctx context.Context) error {
 			return errors.Join(seen.callers.Ready(), h.reachable(ctx), recorded())
 		},
+		Degraded:    seen.callers.Degraded,
 		StripeEvent: seen.events("stripe", h.takeStripeEvent()), LiveKitEvent: seen.events("livekit", h.takeLiveKitEvent(cfg.LiveKitWebhooks)), Watch: seen.watch,
 		Invitations: h.store.InvitationsBy, InviteURL: text(cfg.InviteURL), DefaultRoom: h.rules.DefaultRoom,
 		TLS: tlsConfig, Limits: limits, RequireHTTPS: cfg.RequireHTTPS, PublicHost: cfg.PublicHost,

@@ -150,6 +150,7 @@ func TestIssuerSettingsReachTheDoor(t *testing.T) {
 	const issuer = "https://idp.acme.example/"
 	_, url, _ := startServe(t, "DRAIN_DELAY=0s", "OIDC_ISSUER="+issuer, "OIDC_JWKS_URL="+keys, "OIDC_AUDIENCE=door,door2",
 		"OIDC_AUTHORIZED_PARTIES=web", "JWT_ISSUER=https://app.acme.example")
+	awaitIssuers(t, url)
 	for name, c := range map[string]struct {
 		claims jwt.MapClaims
 		status int
@@ -183,6 +184,7 @@ issuers:
 rooms: [{room: "{all...}", publish: "principal.issuer == 'https://login.example.com'"}]
 `)
 	_, url, _ := startServe(t, "DRAIN_DELAY=0s", "POLICY_FILE="+file, "NAME_CLAIM=title", "IDENTITY_CLAIM=id")
+	awaitIssuers(t, url)
 	const staff, partner = "https://login.example.com", "https://partner.example.com"
 	for name, c := range map[string]struct {
 		token          string

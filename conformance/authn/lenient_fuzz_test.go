@@ -132,9 +132,9 @@ func fuzzDoor(f testing.TB, keys []fuzzKey) *authn.Authenticator {
 	done := make(chan struct{})
 	go func() { a.Run(ctx); close(done) }()
 	f.Cleanup(func() { cancel(); <-done })
-	for deadline := time.Now().Add(10 * time.Second); a.Ready() != nil; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); len(a.Degraded()) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			f.Fatal(a.Ready())
+			f.Fatal(a.Degraded())
 		}
 	}
 	return a

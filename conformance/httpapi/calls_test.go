@@ -156,7 +156,7 @@ func cookieCalls() []call {
 // openCalls ask without a token.
 func openCalls() []call {
 	all := []call{
-		{want: "503 unavailable", path: "/readyz", world: noIssuer},
+		{want: "200", path: "/readyz", world: noIssuer},
 		{want: "503 unavailable", path: "/readyz", world: draining},
 		{want: "503 unavailable", path: "/readyz", world: fullDisk},
 		{want: "200", path: "/healthz", world: draining},

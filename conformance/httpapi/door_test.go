@@ -155,6 +155,7 @@ func options(t *testing.T, w world) httpapi.Options {
 	o := httpapi.Options{
 		Door: door, LiveKitURL: "wss://livekit.example.com", Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Ready:       func(context.Context) error { return errors.Join(callers.Ready(), kept.failure()) },
+		Degraded:    callers.Degraded,
 		StripeEvent: stripeEvents(t, kept), LiveKitEvent: liveKitEvents(kept), Admin: operators(w, bans, kept),
 		RequireHTTPS: true, PublicHost: publicHost, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		AllowedOrigins: []string{allowedOrigin, ownOrigin}, Helper: client.Helper, Spec: docs.OpenAPI,

@@ -94,7 +94,7 @@ func New(o Options) (*Authenticator, error) {
 		var err error
 		if i.Remote {
 			fetcher := newFetcher(i.ID, i.JWKSURL, o.PlainHTTP, o.Transport)
-			i.live = newKeySource(i.ID, fetcher, o.Now, o.Log)
+			i.live = newKeySource(i.ID, i.JWKSURL, fetcher, o.Now, o.Log)
 		} else if i.keys, err = SecretKeys(i.Secrets...); err != nil {
 			return nil, err
 		}
@@ -119,17 +119,19 @@ func (a *Authenticator) Run(ctx context.Context) {
 	}
 }
 
-// Ready reports whether every issuer's keys are usable now: nil, or an error
-// that names the issuers without them.
+// Ready reports whether the callers of any issuer can be served now: nil, or an
+// error that names the issuers without usable keys. One issuer that fails does
+// not make it fail for the others; Keys tells which does.
 func (a *Authenticator) Ready() error {
 	var missing []error
 	for _, i := range a.issuers {
 		if i.live == nil {
-			continue
+			return nil
 		}
-		if _, ok := i.live.keys(); !ok {
-			missing = append(missing, fmt.Errorf("no keys of issuer %s", i.ID))
+		if _, ok := i.live.keys(); ok {
+			return nil
 		}
+		missing = append(missing, fmt.Errorf("no keys of issuer %s", i.ID))
 	}
 	return errors.Join(missing...)
 }
@@ -142,6 +144,10 @@ type Keys struct {
 	Usable int
 	// ConfirmedAt is when the issuer last gave them; zero: never.
 	ConfirmedAt time.Time
+	// Failing: the issuer's last answer held no usable key, or none came.
+	Failing bool
+	// Failures is how many times that happened since the start.
+	Failures int64
 }
 
 // Keys says how the keys stand of every issuer that publishes its own.
@@ -151,7 +157,7 @@ func (a *Authenticator) Keys() []Keys {
 		if i.live == nil {
 			continue
 		}
-		k := Keys{Issuer: i.ID}
+		k := Keys{Issuer: i.ID, Failing: i.live.failing(), Failures: i.live.failures.Load()}
 		if snap := i.live.current.Load(); snap != nil {
 			k.ConfirmedAt = snap.at
 		}
@@ -161,6 +167,18 @@ func (a *Authenticator) Keys() []Keys {
 		all = append(all, k)
 	}
 	return all
+}
+
+// Degraded returns the issuers whose callers cannot be served, or may not be
+// served for long: without usable keys, or failing.
+func (a *Authenticator) Degraded() []string {
+	var names []string
+	for _, k := range a.Keys() {
+		if k.Usable == 0 || k.Failing {
+			names = append(names, k.Issuer)
+		}
+	}
+	return names
 }
 
 // Prefixes returns the identity prefixes of all issuers.
@@ -232,7 +250,9 @@ func (a *Authenticator) issuerOf(j JWS, claims stagedoor.Claims) (*Issuer, error
 }
 
 // verify checks the signature, and when an issuer's keys do not fit asks the
-// issuer again, as rarely as keySource allows.
+// issuer again, as rarely as keySource allows. While the issuer gives no usable
+// answer a token that does not fit the known keys is Unavailable, whether its
+// key is unknown or its signature wrong: a new key may have come under either.
 func (i *Issuer) verify(ctx context.Context, j JWS) error {
 	if i.live == nil {
 		if err := i.keys.Verify(j); err != nil {
@@ -248,7 +268,7 @@ func (i *Issuer) verify(ctx context.Context, j JWS) error {
 			return nil
 		}
 	}
-	i.live.refresh(ctx)
+	answers := i.live.refresh(ctx)
 	if i.live.current.Load() != seen {
 		if keys, ok = i.live.keys(); ok {
 			failure = keys.Verify(j)
@@ -258,6 +278,9 @@ func (i *Issuer) verify(ctx context.Context, j JWS) error {
 	case !ok:
 		return &stagedoor.Error{Kind: stagedoor.Unavailable, RetryAfter: loadRetryAfter,
 			Detail: "the issuer's keys are not there yet", Err: errors.New("no usable keys of " + i.ID)}
+	case failure != nil && !answers:
+		return &stagedoor.Error{Kind: stagedoor.Unavailable, RetryAfter: refreshEvery,
+			Detail: "the token cannot be verified now, because its issuer gives no keys; try again later", Err: failure}
 	case failure != nil:
 		return invalid(generic, failure.Error())
 	}

@@ -85,13 +85,14 @@ func (f *fetcher) fetch(ctx context.Context, discover bool) (KeySet, error) {
 	return f.keysAt(ctx, found)
 }
 
-// keysAt reads the key set at an address.
+// keysAt reads the key set at an address. A set without a usable key is an
+// error: known keys must not end because of one.
 func (f *fetcher) keysAt(ctx context.Context, address string) (KeySet, error) {
 	body, err := f.get(ctx, address)
 	if err != nil {
 		return KeySet{}, err
 	}
-	return ParseJWKS(body)
+	return usableKeys(body)
 }
 
 // discover reads where the issuer keeps its keys, and insists that the

@@ -25,6 +25,8 @@ func TestHostileIssuerAnswersAreRefused(t *testing.T) {
 		"keys null":                  write([]byte(`{"keys":null}`)),
 		"duplicate members":          write([]byte(`{"keys":[],"keys":[]}`)),
 		"trailing bytes":             write([]byte(`{"keys":[]} x`)),
+		"no keys":                    emptySet,
+		"no usable key":              write([]byte(`{"keys":[{"kty":"oct","kid":"k1","k":"AAAA"},{"kty":"EC","use":"enc","kid":"k1"},{},1]}`)),
 		"65 keys":                    write(many),
 		"TestOversizedKeySetIsOut":   write(append([]byte(`{"keys":[],"x":"`), append(bytes.Repeat([]byte("a"), maxFetchBytes), `"}`...)...)),
 		"status 500":                 func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
@@ -42,7 +44,7 @@ func TestHostileIssuerAnswersAreRefused(t *testing.T) {
 			p := newIDP(t, k1)
 			a := newAuth(t, newClock(), remoteIssuer(p))
 			p.answer(answer)
-			load(a.issuers[0].live)
+			_ = load(a.issuers[0].live)
 			mustAccept(t, a, k1.sign(t, claimsOf(p), nil))
 			fresh := newAuth(t, newClock(), remoteIssuer(p))
 			if fresh.Ready() == nil {
@@ -118,12 +120,13 @@ func TestHostileHeadersOfAnIssuerAreBounded(t *testing.T) {
 
 func TestDiscoveryOfAnIssuerWithPathAndSlash(t *testing.T) {
 	var asked []string
+	key := newSigner(t, "ES256", "k1")
 	f := newFetcher("https://tenant.example/path/", "", nil, roundTrip(func(r *http.Request) string {
 		asked = append(asked, r.URL.String())
 		if strings.HasSuffix(r.URL.Path, "openid-configuration") {
 			return `{"issuer":"https://tenant.example/path/","jwks_uri":"https://keys.example/jwks"}`
 		}
-		return `{"keys":[]}`
+		return string(jwksOf(key))
 	}))
 	if _, err := f.fetch(t.Context(), true); err != nil {
 		t.Fatal(err)

@@ -204,18 +204,19 @@ func newAuth(t testing.TB, c *clock, issuers ...Issuer) *Authenticator {
 	}
 	for _, i := range a.issuers {
 		if i.live != nil {
-			load(i.live)
+			_ = load(i.live)
 		}
 	}
 	return a
 }
 
 // load asks the issuer as the background loop does.
-func load(s *keySource) {
+func load(s *keySource) error {
 	s.mu.Lock()
 	f := s.startLocked(true)
 	s.mu.Unlock()
 	<-f.done
+	return f.err
 }
 
 func secretIssuer() Issuer {

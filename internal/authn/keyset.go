@@ -27,6 +27,7 @@ const (
 var (
 	errUnknownKey   = errors.New("no key fits the token's key id and algorithm")
 	errBadSignature = errors.New("the signature does not fit")
+	errNoUsableKey  = errors.New("the issuer publishes no usable key")
 )
 
 // algorithm ties a JWS algorithm to the one family of keys that may serve it,
@@ -64,6 +65,7 @@ type key struct {
 	kind   string
 	alg    string // the only algorithm the key is for; empty: any of its kind
 	public any    // []byte for oct
+	source jwk    // what it was read from; zero for oct
 }
 
 // KeySet is an immutable set of verification keys. The zero value verifies
@@ -93,17 +95,38 @@ func SecretKeys(secrets ...stagedoor.Secret) (KeySet, error) {
 // jwk is what is read of a JSON Web Key; D and K only to see that they are absent.
 type jwk struct {
 	Kty    string         `json:"kty"`
-	Use    *string        `json:"use"`
-	KeyOps []string       `json:"key_ops"`
-	Alg    string         `json:"alg"`
-	Kid    string         `json:"kid"`
-	Crv    string         `json:"crv"`
-	X      string         `json:"x"`
-	Y      string         `json:"y"`
-	N      string         `json:"n"`
-	E      string         `json:"e"`
-	D      jsontext.Value `json:"d"`
-	K      jsontext.Value `json:"k"`
+	Use    *string        `json:"use,omitzero"`
+	KeyOps []string       `json:"key_ops,omitzero"`
+	Alg    string         `json:"alg,omitzero"`
+	Kid    string         `json:"kid,omitzero"`
+	Crv    string         `json:"crv,omitzero"`
+	X      string         `json:"x,omitzero"`
+	Y      string         `json:"y,omitzero"`
+	N      string         `json:"n,omitzero"`
+	E      string         `json:"e,omitzero"`
+	D      jsontext.Value `json:"d,omitzero"`
+	K      jsontext.Value `json:"k,omitzero"`
+}
+
+// usableKeys is ParseJWKS for a set that must hold at least one usable key.
+func usableKeys(data []byte) (KeySet, error) {
+	keys, err := ParseJWKS(data)
+	if err == nil && keys.Len() == 0 {
+		err = errNoUsableKey
+	}
+	return keys, err
+}
+
+// encode writes the usable keys as a key set that ParseJWKS reads back equal.
+// A key with private parts is not usable, so that none is written.
+func (s KeySet) encode() ([]byte, error) {
+	document := struct {
+		Keys []jwk `json:"keys"`
+	}{Keys: make([]jwk, len(s.keys))}
+	for i, k := range s.keys {
+		document.Keys[i] = k.source
+	}
+	return json.Marshal(document)
 }
 
 // ParseJWKS reads an issuer's key set. A key that is not for signatures, not
@@ -160,7 +183,7 @@ func parseKey(raw []byte) (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	k := key{id: j.Kid, alg: j.Alg, public: parsed.Key()}
+	k := key{id: j.Kid, alg: j.Alg, public: parsed.Key(), source: j}
 	switch public := parsed.Key().(type) {
 	case *rsa.PublicKey:
 		k.kind = "RSA"

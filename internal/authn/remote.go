@@ -36,11 +36,15 @@ type keyFetcher interface {
 // Reading them takes no lock. Safe for concurrent use.
 type keySource struct {
 	issuer  string
+	source  string // of the keys, as KeyStore takes it
 	fetcher keyFetcher
+	store   KeyStore // nil: keys are not stored
 	now     func() time.Time
 	log     *slog.Logger
 
-	current atomic.Pointer[snapshot]
+	saving   sync.Mutex // held while a set is stored
+	current  atomic.Pointer[snapshot]
+	failures atomic.Int64 // questions without a usable answer
 
 	// wake tells the background that a caller's question went wrong: to say so,
 	// and to ask again long before its next turn.
@@ -49,6 +53,7 @@ type keySource struct {
 	mu      sync.Mutex
 	asked   time.Time // when a caller's token last made us ask
 	running *flight   // the question under way, nil when none
+	answers bool      // whether the last question had a usable answer
 }
 
 // snapshot is what the issuer said, and when.
@@ -63,8 +68,9 @@ type flight struct {
 	err  error
 }
 
-func newKeySource(issuer string, f keyFetcher, now func() time.Time, log *slog.Logger) *keySource {
-	return &keySource{issuer: issuer, fetcher: f, now: now, log: log, wake: make(chan struct{}, 1)}
+func newKeySource(issuer, jwksURL string, f keyFetcher, now func() time.Time, log *slog.Logger) *keySource {
+	return &keySource{issuer: issuer, source: source(jwksURL), fetcher: f, now: now, log: log,
+		wake: make(chan struct{}, 1)}
 }
 
 // keys returns the issuer's keys; false when there are none that count.
@@ -78,8 +84,9 @@ func (s *keySource) keys() (KeySet, bool) {
 
 // refresh asks the issuer again on behalf of a caller whose token did not
 // verify, unless that was done within refreshEvery, and waits no longer than
-// refreshWait.
-func (s *keySource) refresh(ctx context.Context) {
+// refreshWait. It reports whether the issuer's last answer was a usable one: if
+// not, nobody knows whether the token is good.
+func (s *keySource) refresh(ctx context.Context) (answers bool) {
 	s.mu.Lock()
 	f := s.running
 	if f == nil {
@@ -88,18 +95,28 @@ func (s *keySource) refresh(ctx context.Context) {
 			f = s.startLocked(false)
 		}
 	}
+	answers = s.answers
 	s.mu.Unlock()
 	if f == nil {
-		return
+		return answers
 	}
 	defer inflight.Yield(ctx)()
 	timer := time.NewTimer(refreshWait)
 	defer timer.Stop()
 	select {
 	case <-f.done:
+		return f.err == nil
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return false
+}
+
+// failing reports whether the last question had no usable answer.
+func (s *keySource) failing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.answers && s.failures.Load() > 0
 }
 
 // startLocked begins a question to the issuer. It outlives the request that
@@ -107,26 +124,34 @@ func (s *keySource) refresh(ctx context.Context) {
 func (s *keySource) startLocked(discover bool) *flight {
 	f := &flight{done: make(chan struct{})}
 	s.running = f
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-		defer cancel()
-		keys, err := s.fetcher.fetch(ctx, discover)
-		if err == nil {
-			s.current.Store(&snapshot{keys: keys, at: s.now()})
-		}
-		f.err = err
-		if _, usable := s.keys(); err != nil || !usable {
-			select {
-			case s.wake <- struct{}{}:
-			default:
-			}
-		}
-		s.mu.Lock()
-		s.running = nil
-		s.mu.Unlock()
-		close(f.done)
-	}()
+	go s.fly(f, discover)
 	return f
+}
+
+// fly asks, and lets everybody who waits go on before it stores the answer.
+func (s *keySource) fly(f *flight, discover bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+	defer cancel()
+	keys, err := s.fetcher.fetch(ctx, discover)
+	f.err = err
+	good := &snapshot{keys: keys, at: s.now()}
+	if err == nil {
+		s.current.Store(good)
+	} else {
+		s.failures.Add(1)
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+	s.mu.Lock()
+	s.answers = err == nil
+	s.running = nil
+	s.mu.Unlock()
+	close(f.done)
+	if err == nil {
+		s.save(good)
+	}
 }
 
 // run asks the issuer now, quickly again until it has answered once, then in
@@ -192,11 +217,9 @@ func (s *keySource) begin(woken bool) *flight {
 func (s *keySource) report(err error, wait *time.Duration) time.Duration {
 	_, usable := s.keys()
 	switch {
-	case err == nil && usable:
+	case err == nil:
 		s.log.Debug("issuer keys loaded", "issuer", s.issuer, "keys", s.current.Load().keys.Len())
 		return backgroundEvery - backgroundEvery/10 + rand.N(backgroundEvery/5)
-	case err == nil:
-		s.log.Error("the issuer publishes no usable key; its callers are refused", "issuer", s.issuer)
 	case usable:
 		s.log.Warn("the issuer does not give its keys; the last ones count for 24 h", "issuer", s.issuer,
 			"age", s.now().Sub(s.current.Load().at).Round(time.Second).String(), "err", err)

@@ -110,6 +110,9 @@ func (t *Target) ready(f *findings, a answer, err error) {
 	case err != nil:
 		seen, remedy := trouble(err, t.Door.URL, "--url")
 		f.add(id, Fail, seen, remedy)
+	case a.status == http.StatusOK && len(degraded(a)) > 0:
+		f.add(id, Warn, "it serves, and these issuers give it no usable keys: "+quoted(degraded(a)),
+			"see callers.keys here; their callers are refused when the known keys are 24 hours old")
 	case a.status == http.StatusOK:
 		f.pass(id, fmt.Sprintf("%s/readyz answers in %d ms", t.Door.URL, a.took.Milliseconds()))
 	case a.status == http.StatusServiceUnavailable:
@@ -117,6 +120,20 @@ func (t *Target) ready(f *findings, a answer, err error) {
 	default:
 		f.add(id, Fail, fmt.Sprintf("%s/readyz answers HTTP %d: no door is there", t.Door.URL, a.status), "correct --url, or the proxy in front of the door")
 	}
+}
+
+// degraded are the issuers that /readyz names, as they may be printed.
+func degraded(a answer) []string {
+	var body struct {
+		Degraded []string `json:"degraded"`
+	}
+	if json.Unmarshal(a.body, &body) != nil {
+		return nil
+	}
+	for i, name := range body.Degraded {
+		body.Degraded[i] = clip(name)
+	}
+	return body.Degraded
 }
 
 // code is the door's own word for a refusal; empty where something else refused.

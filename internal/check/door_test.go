@@ -97,6 +97,14 @@ func TestPlainHTTPIsNamed(t *testing.T) {
 	want(t, Run(t.Context(), target), "door.https", Fail, "served over plain http")
 }
 
+func TestDegradedIssuerOfARunningServer_IsWarnedOf(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"status":"ready","degraded":["https://idp.example\u001b[31m"]}`)
+	}))
+	defer server.Close()
+	want(t, Run(t.Context(), Target{Now: time.Now, Door: Door{URL: server.URL}}), "door.ready", Warn, `"https://idp.example?[31m"`, "callers.keys")
+}
+
 func TestDoorThatIsNotReadyIsNamed(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -208,6 +209,20 @@ func TestReadiness(t *testing.T) {
 		if resp := h.do(t, r); resp.StatusCode != http.StatusOK || resp.Header.Get("Connection") != "close" {
 			t.Errorf("while draining: %d, Connection %q", resp.StatusCode, resp.Header.Get("Connection"))
 		}
+	}
+}
+
+func TestReadiness_NamesTheIssuersThatFail(t *testing.T) {
+	var failing []string
+	h := newHarness(func(o *Options) { o.Degraded = func() []string { return failing } })
+	get := request{method: "GET", path: "/readyz"}
+	if body := bodyOf(t, h.do(t, get)); len(body) != 1 || body["status"] != "ready" {
+		t.Error(body)
+	}
+	failing = []string{"https://idp.example"}
+	resp := h.do(t, get)
+	if body := bodyOf(t, resp); resp.StatusCode != http.StatusOK || !reflect.DeepEqual(body["degraded"], []any{"https://idp.example"}) {
+		t.Error(body)
 	}
 }
 

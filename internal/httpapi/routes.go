@@ -25,8 +25,11 @@ type Options struct {
 	LiveKitURL string
 	// Ready says why callers cannot be served now; nil when they can.
 	Ready func(context.Context) error
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Degraded names the issuers whose callers cannot be served, or may not be
+	// for long, though others can; nil: there are no issuers.
+	Degraded func() []string
+	Now      func() time.Time
+	Log      *slog.Logger
 	// TLS is the door's own; nil leaves it to a proxy.
 	TLS *tls.Config
 	// Limits are how often what may be asked; the zero value limits nothing.
@@ -215,8 +218,15 @@ func (a *api) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether callers can be served: issuers' keys are loaded, the
-// store answers and the door is not draining. It asks neither LiveKit nor Stripe.
+// readiness is the body of /readyz.
+type readiness struct {
+	Status   string   `json:"status"`
+	Degraded []string `json:"degraded,omitempty"`
+}
+
+// readyz says whether callers can be served: there is an issuer whose keys are
+// known, the store answers and the server is not draining. It names the issuers
+// that fail. It asks neither LiveKit nor Stripe.
 func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 	err := a.Ready(r.Context())
 	switch {
@@ -225,6 +235,10 @@ func (a *api) readyz(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refuse(w, r, &stagedoor.Error{Kind: stagedoor.Unavailable, Detail: "callers cannot be served now", RetryAfter: 5 * time.Second, Err: err})
 	default:
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+		answer := readiness{Status: "ready"}
+		if a.Degraded != nil {
+			answer.Degraded = a.Degraded()
+		}
+		writeJSON(w, http.StatusOK, answer)
 	}
 }

@@ -14,7 +14,7 @@ import (
 func full() State {
 	yes := true
 	now := time.Unix(1_800_000_000, 0)
-	return State{Now: now, Ready: &yes, Issuers: []IssuerKeys{{"https://a.example", 2, now.Add(-time.Minute)}, {"https://b.example", 0, time.Time{}}},
+	return State{Now: now, Ready: &yes, Issuers: []IssuerKeys{{Issuer: "https://a.example", Keys: 2, ConfirmedAt: now.Add(-time.Minute)}, {Issuer: "https://b.example", Failures: 7}},
 		Stripe: &Stripe{Succeeded: 5, Failed: 2, LastSuccess: now, BreakerOpen: true, EventsReadAt: now, ComparedAt: now},
 		Counts: &Counts{Pending: 3, Customers: 9, OldestHint: now.Add(-10 * time.Second), Participants: 4, Rooms: 2, DatabaseBytes: 100, DiskFreeBytes: 1000},
 		Bans:   1, PolicyLoaded: now, PolicyRefused: 1, CertificateExpiry: now, Spans: &Spans{1, 2, 3}}
@@ -106,7 +106,7 @@ func scrape(m *Metrics) string {
 func TestStateIsToldAsFarAsItIsKnown(t *testing.T) {
 	text := scrape(New(Options{State: full}))
 	for _, line := range []string{
-		"stagedoor_ready 1", `stagedoor_jwks_age_seconds{issuer="https://a.example"} 60`, `stagedoor_jwks_keys{issuer="https://b.example"} 0`,
+		"stagedoor_ready 1", `stagedoor_jwks_age_seconds{issuer="https://a.example"} 60`, `stagedoor_jwks_keys{issuer="https://b.example"} 0`, `stagedoor_jwks_failures_total{issuer="https://b.example"} 7`,
 		`stagedoor_stripe_requests_total{outcome="failed"} 2`, "stagedoor_stripe_breaker_open 1", "stagedoor_stripe_customers_pending 3",
 		"stagedoor_stripe_oldest_hint_age_seconds 10", "stagedoor_participants 4", "stagedoor_rooms 2", "stagedoor_bans 1",
 		"stagedoor_database_disk_free_bytes 1000", "stagedoor_policy_reload_failures_total 1", "stagedoor_tls_certificate_expiry_timestamp_seconds 1.8e+09",

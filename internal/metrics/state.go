@@ -37,6 +37,8 @@ type IssuerKeys struct {
 	Keys   int
 	// ConfirmedAt is when it last gave them.
 	ConfirmedAt time.Time
+	// Failures is how many questions brought no usable key since the start.
+	Failures int64
 }
 
 // Stripe is how it is followed.
@@ -76,6 +78,7 @@ var stateMetrics = [][3]string{
 	{"ready", "", "1 when callers can be served, as /readyz says; looked at every ten seconds."},
 	{"jwks_age_seconds", "issuer", "Time since an issuer last gave its keys. They count for 24 hours."},
 	{"jwks_keys", "issuer", "Usable keys that an issuer gave."},
+	{"jwks_failures_total", "issuer", "Questions to an issuer that brought no usable key."},
 	{"stripe_requests_total", "outcome", "Requests to Stripe. Not those that the breaker kept back."},
 	{"stripe_last_success_timestamp_seconds", "", "When Stripe last answered."},
 	{"stripe_breaker_open", "", "1 while Stripe is left alone after failures in a row."},
@@ -134,6 +137,7 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, i := range s.Issuers {
 		gauge("jwks_keys", float64(i.Keys), i.Issuer)
+		count("jwks_failures_total", i.Failures, i.Issuer)
 		if !i.ConfirmedAt.IsZero() {
 			gauge("jwks_age_seconds", max(s.Now.Sub(i.ConfirmedAt), 0).Seconds(), i.Issuer)
 		}

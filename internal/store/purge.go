@@ -18,13 +18,16 @@ const (
 	keepPrincipals = 90 * day
 	// A list of them shows what became of one.
 	keepInvitations = 30 * day
+	// An issuer's keys count for 24 hours.
+	keepKeySets = day
 )
 
 // Purge forgets what nobody will ask for again: events after 30 days, bans 30
 // days after they ended by themselves, sessions 7 days after they left, mints
 // after keepMints unless somebody of that room and identity is kept, and
 // principals without a mint after 90 days, seats that nobody took,
-// and invitations with their guests 30 days after they expired. A mint's time may be up to an hour
+// invitations with their guests 30 days after they expired, and issuers' key
+// sets a day after they were fetched. A mint's time may be up to an hour
 // before the last token's, so that keepMints must be longer by that.
 func (s *Store) Purge(ctx context.Context, now time.Time, keepMints time.Duration) error {
 	for _, each := range []struct {
@@ -37,6 +40,7 @@ func (s *Store) Purge(ctx context.Context, now time.Time, keepMints time.Duratio
 		{"DELETE FROM presence WHERE (room, sid) IN (SELECT room, sid FROM presence WHERE left_at > 0 AND left_at < $1 LIMIT $2)", now.Add(-keepPresence), false},
 		{`DELETE FROM mints WHERE (room, identity) IN (SELECT m.room, m.identity FROM mints m WHERE m.minted_at < $1
 			AND NOT EXISTS (SELECT 1 FROM presence p WHERE p.room = m.room AND p.identity = m.identity) LIMIT $2)`, now.Add(-keepMints), false},
+		{"DELETE FROM key_sets WHERE issuer IN (SELECT issuer FROM key_sets WHERE fetched_at < $1 LIMIT $2)", now.Add(-keepKeySets), false},
 		{"DELETE FROM seats WHERE (room, identity) IN (SELECT room, identity FROM seats WHERE until < $1 LIMIT $2)", now, false},
 		{`DELETE FROM guests WHERE (invitation, subject) IN (SELECT g.invitation, g.subject FROM guests g
 			JOIN invitations i ON i.id = g.invitation WHERE i.expires_at < $1 LIMIT $2)`, now.Add(-keepInvitations), false},
