@@ -55,6 +55,8 @@ type cli struct {
 	Audit   auditCmd   `cmd:"" help:"Show what was decided, about whom and why."`
 	Forget  forgetCmd  `cmd:"" help:"Delete what is kept of somebody."`
 	Sync    syncCmd    `cmd:"" help:"Compare everything with Stripe now."`
+	Backup  backupCmd  `cmd:"" help:"Copy the database to a file, also while the server runs."`
+	Restore restoreCmd `cmd:"" help:"Put a backup in the database's place. Stop the server first."`
 	Policy  policyCmd  `cmd:"" help:"Try a policy file."`
 	Scan    scanCmd    `cmd:"" help:"Look for secrets in files, bundles and images."`
 	Token   tokenCmd   `cmd:"" help:"Print one LiveKit token, for an operator's test."`

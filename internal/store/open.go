@@ -129,7 +129,7 @@ func (s *Store) prepare(ctx context.Context, path string) error {
 func dsn(path string, pragmas ...string) string {
 	query := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", patience.Milliseconds()), "foreign_keys(1)"}}
 	query["_pragma"] = append(query["_pragma"], pragmas...)
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute(path)), RawQuery: query.Encode()}).String()
 }
 
 // touch creates the file when there is none and checks that it can be
