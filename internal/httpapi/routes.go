@@ -142,7 +142,9 @@ func (a *api) routes() http.Handler {
 func oneSpelling(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// RawPath is empty unless the path was sent in another spelling than its own.
-		if r.URL.RawPath != "" || !strings.HasPrefix(r.URL.Path, "/") || r.URL.Path != "/" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
+		p := r.URL.Path
+		tidy := p == "/" || path.Clean(p) == strings.TrimSuffix(p, "/") && !strings.Contains(p, "//")
+		if r.URL.RawPath != "" || !strings.HasPrefix(p, "/") || !tidy {
 			notFound(w, r)
 			return
 		}
