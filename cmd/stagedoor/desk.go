@@ -54,7 +54,7 @@ type desk struct {
 
 // newAdmin builds the operators' API.
 func newAdmin(cfg *config.Config, d desk) *httpapi.Admin {
-	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Now: d.now, Find: d.find, Explain: d.explain, Forget: d.forget, Live: d.live}
+	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Now: d.now, Find: d.find, Explain: d.explain, Forget: d.forget, Live: d.live, Profiles: httpapi.Profiles()}
 	if d.billing != nil {
 		m.Billing = func(ctx context.Context) (any, error) { return d.billing.Status(ctx) }
 		m.Sync = func(ctx context.Context, progress func(string, int)) (any, error) { return d.sync(ctx, progress) }

@@ -51,8 +51,8 @@ func routesIn(t *testing.T, source []byte) (patterns, faults []string) {
 
 // joints are the program's patterns that are no addresses of the contract's:
 // where everything else ends, where the operators' API is hung in and what is
-// beside it, in it the same twice, and the page and the metrics that only the admin listener has.
-var joints = []string{"/", "/admin/api/", "/admin/api", "/admin/", "/admin/", "/admin/{$}", "/admin/metrics"}
+// beside it, in it the same twice, and the page, the metrics and the profiles that only the admin listener has.
+var joints = []string{"/", "/admin/api/", "/admin/api", "/admin/", "/admin/", "/admin/{$}", "/admin/metrics", "/admin/debug/pprof/"}
 
 // TestEveryRouteIsInTheContract compares the program's routes with the
 // document's.

@@ -45,6 +45,9 @@ type Admin struct {
 	// Metrics answers Prometheus at /metrics, on the admin listener alone; nil
 	// makes the address not found.
 	Metrics http.Handler
+	// Profiles answers at /debug/pprof/, on the admin listener alone; nil makes
+	// the address not found.
+	Profiles http.Handler
 	// Sync compares with Stripe and tells how far it is; nil: there is no Stripe.
 	Sync func(ctx context.Context, progress func(doing string, seen int)) (any, error)
 }
@@ -59,18 +62,22 @@ const (
 // answers on this machine's own names only.
 func NewAdmin(o Options) *API {
 	a := &api{Options: o}
-	var handler http.Handler = o.Admin.routes(o.Admin.Metrics)
+	var handler http.Handler = o.Admin.routes(true)
 	if o.Admin.Token.Empty() {
 		handler = loopbackOnly(handler)
 	}
 	return &API{Handler: a.observe(handler), draining: &a.draining, believes: a.trusts}
 }
 
-// routes names every route of the operators'; metrics may be nil.
-func (m *Admin) routes(metrics http.Handler) http.Handler {
+// routes names every route of the operators'. The public listener has none
+// that tells about the process itself: those are for the admin listener alone.
+func (m *Admin) routes(adminListener bool) http.Handler {
 	mux := http.NewServeMux()
-	if metrics != nil {
-		mux.Handle("/metrics", only(metrics.ServeHTTP, http.MethodGet, http.MethodHead))
+	if adminListener && m.Metrics != nil {
+		mux.Handle("/metrics", only(m.Metrics.ServeHTTP, http.MethodGet, http.MethodHead))
+	}
+	if adminListener && m.Profiles != nil {
+		mux.Handle("/debug/pprof/", only(m.Profiles.ServeHTTP, http.MethodGet))
 	}
 	mux.Handle("/api/bans", only(m.bans, http.MethodGet, http.MethodPost, http.MethodDelete))
 	mux.Handle("/api/bans/{id}", only(m.liftBan, http.MethodDelete))
@@ -149,6 +156,9 @@ func (m *Admin) index(w http.ResponseWriter, _ *http.Request) {
 	}
 	if m.Metrics != nil {
 		text.WriteString("GET    /metrics                        for Prometheus, on this listener alone\n")
+	}
+	if m.Profiles != nil {
+		text.WriteString("GET    /debug/pprof/                   Go's profiles, on this listener alone\n")
 	}
 	if m.Sync != nil {
 		text.WriteString("POST   /api/sync                       compare everything with Stripe now\n")

@@ -117,7 +117,7 @@ func (a *api) routes() http.Handler {
 		mux.Handle("/webhooks/livekit", post(a.webhook(a.LiveKitEvent, "Authorization")))
 	}
 	if a.Admin != nil && !a.Admin.Token.Empty() {
-		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes(nil)))
+		mux.Handle("/admin/api/", http.StripPrefix("/admin", a.Admin.routes(false)))
 		mux.HandleFunc("/admin/api", notFound)
 	}
 	mux.Handle("/healthz", get(a.healthz))

@@ -65,6 +65,7 @@ func routeSeeds() []routeSeed {
 		seed("/", proxiedDoor, get, "/a//b?next=//evil.example", plainHeaders, ``, 308),
 		seed("admin /{$}", operatorDoor, get, "/", plainHeaders, ``, 200),
 		seed("admin /metrics", operatorDoor, get, "/metrics", plainHeaders, ``, 200),
+		seed("admin /debug/pprof/", operatorDoor, get, "/debug/pprof/heap", plainHeaders, ``, 200),
 		seed("admin /", operatorDoor, get, "/api/nothing", plainHeaders, ``, 404),
 		seed("admin /", guardedDoor, get, "/api/bans", adminHeaders, ``, 200),
 	}

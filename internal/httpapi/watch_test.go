@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -90,12 +91,13 @@ func (refusing) Allow(ctx context.Context, _ stagedoor.Principal) error {
 	return recordOf(ctx).spend(Quota{Name: "user", Limit: 1, Window: time.Second}, "x")
 }
 
-// Metrics are the operators' and the admin listener's: never the public one's.
-func TestMetricsAreOnTheAdminListenerAlone(t *testing.T) {
+// Metrics and profiles are the admin listener's: never the public one's.
+func TestMetricsAndProfilesAreOnTheAdminListenerAlone(t *testing.T) {
 	d := &desk{}
 	admin := d.admin()
 	admin.Token = stagedoor.NewSecret(adminSecret)
 	admin.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("up 1\n")) })
+	admin.Profiles = Profiles()
 	public := newHarness(func(o *Options) { o.Admin = admin })
 	operators := newHarness(nil)
 	operators.api = NewAdmin(Options{Admin: admin, Now: time.Now, Log: newTestLog(operators)})
@@ -113,6 +115,19 @@ func TestMetricsAreOnTheAdminListenerAlone(t *testing.T) {
 		{public, request{method: "GET", path: "/admin/metrics", header: right}, 404},
 		{public, request{method: "GET", path: "/admin/api/metrics", header: right}, 404},
 		{public, request{method: "GET", path: "/admin/api/bans", header: right}, 200},
+		{operators, request{method: "GET", path: "/debug/pprof/", header: right}, 200},
+		{operators, request{method: "GET", path: "/debug/pprof/heap", header: right}, 200},
+		{operators, request{method: "GET", path: "/debug/pprof/symbol", header: right}, 200},
+		{operators, request{method: "GET", path: "/debug/pprof/cmdline", header: right}, 200},
+		{operators, request{method: "GET", path: "/debug/pprof/nothing", header: right}, 404},
+		{operators, request{method: "POST", path: "/debug/pprof/heap", header: right}, 405},
+		{operators, request{method: "GET", path: "/debug/pprof/"}, 401},
+		{operators, request{method: "GET", path: "/debug/pprof/heap"}, 401},
+		{operators, request{method: "GET", path: "/debug/pprof/profile", header: map[string]string{"Authorization": ""}}, 401},
+		{public, request{method: "GET", path: "/debug/pprof/", header: right}, 404},
+		{public, request{method: "GET", path: "/debug/pprof/heap", header: right}, 404},
+		{public, request{method: "GET", path: "/admin/debug/pprof/", header: right}, 404},
+		{public, request{method: "GET", path: "/admin/api/debug/pprof/heap", header: right}, 404},
 	} {
 		resp := c.h.do(t, c.r)
 		_ = resp.Body.Close()
@@ -120,4 +135,26 @@ func TestMetricsAreOnTheAdminListenerAlone(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d", c.r.method, c.r.path, resp.StatusCode, c.status)
 		}
 	}
+}
+
+// A profile of 12 s outlives the server's read timeout of 10 s, which must not
+// cut it off: the deadline is cleared before the handler starts to wait.
+func TestProfiles_ClearTheReadDeadline(t *testing.T) {
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	Profiles().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil))
+	if !w.read || w.Code != http.StatusOK {
+		t.Errorf("read deadline cleared: %t, status %d", w.read, w.Code)
+	}
+}
+
+// deadlines records that a handler cleared its connection's read deadline.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read bool
+}
+
+// SetReadDeadline is http.ResponseController's.
+func (d *deadlines) SetReadDeadline(at time.Time) error {
+	d.read = at.IsZero()
+	return nil
 }
