@@ -200,7 +200,7 @@ func (d desk) explain(ctx context.Context, user, issuer string, room stagedoor.R
 	}
 	if !known {
 		principal = stagedoor.Principal{Issuer: key.Issuer, Subject: key.Subject, Handle: key.Subject}
-		add("caller", stagedoor.Bad, "%s of %s has not been here yet: no token of theirs has been seen", stagedoor.Printable(key.Subject), stagedoor.Printable(key.Issuer))
+		add("caller", stagedoor.Remark, "%s of %s has not been here yet: no token of theirs has been seen", stagedoor.Printable(key.Subject), stagedoor.Printable(key.Issuer))
 	} else {
 		add("issuer", stagedoor.Good, "%s, subject %s", stagedoor.Printable(key.Issuer), stagedoor.Printable(key.Subject))
 	}
@@ -221,7 +221,21 @@ func (d desk) explain(ctx context.Context, user, issuer string, room stagedoor.R
 		}
 		out.Steps = append(out.Steps, steps...)
 	}
+	if !known {
+		out.Steps = append(out.Steps, d.explainStranger(principal, room))
+		return out, nil
+	}
 	return out, d.explainRoom(ctx, &out, principal, room)
+}
+
+// explainStranger says what is decided about somebody before their first token:
+// a ban needs nothing else, every rule may ask for claims.
+func (d desk) explainStranger(principal stagedoor.Principal, room stagedoor.Room) stagedoor.Step {
+	s := stagedoor.Step{Name: "decision", Mark: stagedoor.Remark, Text: "unknown until their first token: rules may ask for its claims"}
+	if err := d.bans.Check(principal, room); err != nil {
+		s.Mark, s.Text = stagedoor.Bad, "may not join "+string(cmp.Or(room, "any room"))+": "+stagedoor.KindOf(err).String()
+	}
+	return s
 }
 
 // explainBan says whom a ban keeps out of where.

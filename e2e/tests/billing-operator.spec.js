@@ -64,7 +64,8 @@ test('explain, ban, unban, bans and sync, at a running door and at its database'
     expect(not).toContainEqual('✗ decision may join stage and watch; publishing is withheld: feature_not_in_plan');
     const stranger = await cli('explain', '--user', 'nobody');
     expect(stranger.status).toBe(0);
-    expect(steps(stranger)[0]).toMatch(/^✗ caller nobody .* has not been here yet/);
+    expect(steps(stranger)[0]).toMatch(/^· caller nobody .* has not been here yet/);
+    expect(steps(stranger).at(-1)).toMatch(/^· decision unknown until their first token/);
     const json = JSON.parse((await cli('explain', '--user', 'ann', '--json')).out);
     expect(json.steps.map(({ name }) => name)).toEqual(expect.arrayContaining(['issuer', 'link', 'subscription', 'features', 'decision']));
 
