@@ -126,8 +126,14 @@ type Admission struct {
 // when Admission was handed out or, with an Action, that was carried out.
 type AuditRecord struct {
 	Principal Principal
-	// Action is "mute", "remove", "invite" or "revoke"; empty for a join.
+	// Action is "mute", "remove", "invite" or "revoke", which the Principal asked
+	// for; "ban", "unban", "forget" or "enforce", which were done to the
+	// Principal; empty for a join.
 	Action string
+	// By is the operator who acted; empty where the Principal did or nobody.
+	By string
+	// Cause is why a running call was looked at again; of "enforce" alone.
+	Cause string
 	// Target is whom or which invitation the Action is about, Until how long it
 	// lasts; zero where it does not.
 	Target string
@@ -136,7 +142,8 @@ type AuditRecord struct {
 	Uses    int
 	Publish bool
 	Request Request
-	// Admission has no more than Rule and Entitlement beside an Err or an Action.
+	// Admission has no more than Rule and Entitlement beside an Err or an Action,
+	// and for "enforce" also Identity, Grants and PublishDenied.
 	Admission Admission
 	Err       error
 }

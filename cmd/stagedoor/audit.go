@@ -146,7 +146,7 @@ func printer(out *bufio.Writer, colour, asJSON bool) func([]byte, *audit.Entry) 
 	return func(_ []byte, e *audit.Entry) error {
 		if !begun {
 			begun = true
-			_, _ = fmt.Fprintf(out, "%s  %s  %s  %s  %s  %s\n", column("TIME", 20), column("WHO", 24), column("DID", 6), column("ROOM", 20), column("OUTCOME", 18), "DETAILS")
+			_, _ = fmt.Fprintf(out, "%s  %s  %s  %s  %s  %s\n", column("TIME", 20), column("WHO", 24), column("DID", 7), column("ROOM", 20), column("OUTCOME", 18), "DETAILS")
 		}
 		outcome, more := e.Outcome, details(e)
 		if more != "" {
@@ -157,7 +157,7 @@ func printer(out *bufio.Writer, colour, asJSON bool) func([]byte, *audit.Entry) 
 			attribute = "32"
 		}
 		_, err := fmt.Fprintf(out, "%s  %s  %s  %s  %s%s\n", paint(colour, "2", column(e.Time.UTC().Format(time.RFC3339), 20)), column(e.Subject, 24),
-			column(e.Audit, 6), column(e.Room, 20), paint(colour, attribute, stagedoor.Printable(outcome)), more)
+			column(e.Audit, 7), column(e.Room, 20), paint(colour, attribute, stagedoor.Printable(outcome)), more)
 		return err
 	}
 }
@@ -172,7 +172,7 @@ func column(text string, width int) string {
 func details(e *audit.Entry) string {
 	var all []string
 	add := func(format string, args ...any) { all = append(all, stagedoor.Printable(fmt.Sprintf(format, args...))) }
-	if e.Audit == "join" && e.Outcome == "granted" {
+	if (e.Audit == "join" || e.Audit == "enforce") && e.Outcome == "granted" {
 		what := "may watch: " + e.PublishDenied
 		if e.CanPublish {
 			what = "may publish"
@@ -187,6 +187,12 @@ func details(e *audit.Entry) string {
 	}
 	if e.Target != "" {
 		add("of %s", e.Target)
+	}
+	if e.Cause != "" {
+		add("cause %s", e.Cause)
+	}
+	if e.By != "" {
+		add("by %s", e.By)
 	}
 	if !e.Until.IsZero() {
 		add("until %s", e.Until.UTC().Format(time.RFC3339))

@@ -19,6 +19,7 @@ type banCmd struct {
 	Until  string `help:"Until when: 2026-12-31T18:00:00Z." placeholder:"TIME"`
 	Reason string `help:"For other operators; the person is not told."`
 	Issuer string `help:"Whose subject, where there are several issuers."`
+	As     string `help:"Who you are, for the audit log. Without it: admin." placeholder:"NAME"`
 }
 
 // shownBan is a ban as the API shows it.
@@ -35,6 +36,7 @@ func (c *banCmd) Run(a *app) error {
 		return err
 	}
 	defer o.close()
+	o.as = c.As
 	body := map[string]string{"user": c.User, "issuer": c.Issuer, "room": c.Room, "until": c.Until, "reason": c.Reason}
 	if c.For != 0 {
 		body["for"] = time.Duration(c.For).String()
@@ -101,6 +103,7 @@ type unbanCmd struct {
 	Who    string `arg:"" help:"The ban's id (ban_…), or the person."`
 	Room   string `help:"Lift only bans of this room."`
 	Issuer string `help:"Whose subject, where there are several issuers."`
+	As     string `help:"Who you are, for the audit log. Without it: admin." placeholder:"NAME"`
 }
 
 // Run lets somebody in again.
@@ -110,6 +113,7 @@ func (c *unbanCmd) Run(a *app) error {
 		return err
 	}
 	defer o.close()
+	o.as = c.As
 	var lifted struct{ Bans []shownBan }
 	if strings.HasPrefix(c.Who, "ban_") {
 		var one shownBan

@@ -49,12 +49,13 @@ type desk struct {
 	ending  context.Context
 	issuers issuers
 	rules   *policy.Source
+	audit   func(context.Context, stagedoor.AuditRecord) error
 	now     func() time.Time
 }
 
 // newAdmin builds the operators' API.
 func newAdmin(cfg *config.Config, d desk) *httpapi.Admin {
-	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Now: d.now, Find: d.find, Explain: d.explain, Forget: d.forget, Live: d.live, Profiles: httpapi.Profiles()}
+	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Audit: d.audit, Now: d.now, Find: d.find, Explain: d.explain, Forget: d.forget, Live: d.live, Profiles: httpapi.Profiles()}
 	if d.billing != nil {
 		m.Billing = func(ctx context.Context) (any, error) { return d.billing.Status(ctx) }
 		m.Sync = func(ctx context.Context, progress func(string, int)) (any, error) { return d.sync(ctx, progress) }

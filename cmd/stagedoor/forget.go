@@ -21,6 +21,7 @@ type forgetCmd struct {
 	DryRun bool   `help:"Only show what there is."`
 	Yes    bool   `help:"Do not ask."`
 	JSON   bool   `help:"As JSON. Does not ask: give --yes or --dry-run."`
+	As     string `help:"Who you are, for the audit log. Without it: admin." placeholder:"NAME"`
 }
 
 // Run deletes what is kept of somebody, once it has been shown and agreed to.
@@ -33,6 +34,7 @@ func (c *forgetCmd) Run(a *app) error {
 		return err
 	}
 	defer o.close()
+	o.as = c.As
 	ask := func(dry bool) (stagedoor.Erased, error) {
 		var erased stagedoor.Erased
 		body := map[string]any{"user": c.User, "issuer": c.Issuer, "bans": c.Bans, "dryRun": dry}

@@ -39,6 +39,8 @@ type house struct {
 	now      func() time.Time
 	// received is told when LiveKit made an event that has come; nil: nobody is.
 	received func(created time.Time)
+	// changes writes audit records of what is changed in running calls.
+	changes *changeRecorder
 }
 
 // deployment is a LiveKit deployment and the key to it.
@@ -72,6 +74,7 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 		return nil, err
 	}
 	h := &house{store: kept, rules: rules, log: log, now: a.now}
+	h.changes = &changeRecorder{queue: make(chan stagedoor.AuditRecord, maxQueuedChanges), write: h.audit, log: log}
 	changed := func(cause string) func(context.Context, []stagedoor.PrincipalKey) {
 		return func(ctx context.Context, keys []stagedoor.PrincipalKey) { h.enforcer.Recheck(ctx, cause, keys) }
 	}
@@ -92,13 +95,13 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 		h.door.Entitlements, mid.Entitlements = h.billing, h.billing.Known()
 	}
 	rooms := &livekit.RoomService{URL: d.api, Key: d.key, Secret: d.secret, Now: a.now}
-	h.enforcer = enforce.New(enforce.Options{People: kept, Presence: kept, Places: kept, Rooms: rooms, Media: rooms, Decide: mid.Decide, Now: a.now, Log: log})
+	h.enforcer = enforce.New(enforce.Options{People: kept, Presence: kept, Places: kept, Rooms: rooms, Media: rooms, Decide: mid.Decide, OnChange: h.changes.add, Now: a.now, Log: log})
 	h.door.Moderators = enforce.Moderator{Enforcer: h.enforcer, Ban: h.bans.Add}
 	h.events = &livekit.WebhookVerifier{Keys: map[string]stagedoor.Secret{d.key: d.secret}, Now: a.now}
 	if cfg.LiveKitAPIKeyPrevious != "" {
 		h.events.Keys[cfg.LiveKitAPIKeyPrevious] = cfg.LiveKitAPISecretPrevious
 	}
-	h.admin = newAdmin(cfg, desk{store: kept, bans: h.bans, billing: h.billing, enforcer: h.enforcer, rooms: rooms, decide: mid.Decide, ending: a.ctx, issuers: issuers, rules: rules, now: a.now})
+	h.admin = newAdmin(cfg, desk{store: kept, bans: h.bans, billing: h.billing, enforcer: h.enforcer, rooms: rooms, decide: mid.Decide, ending: a.ctx, issuers: issuers, rules: rules, audit: h.audit, now: a.now})
 	return h, nil
 }
 
@@ -248,7 +251,11 @@ const purgeEvery = time.Hour
 // run does what goes on beside requests, until ctx ends.
 func (h *house) run(ctx context.Context) {
 	var group sync.WaitGroup
-	group.Go(func() { h.enforcer.Run(ctx) })
+	group.Go(func() {
+		h.enforcer.Run(ctx)
+		close(h.changes.queue) // nothing is changed any more
+	})
+	group.Go(func() { h.changes.run(ctx) })
 	group.Go(func() { h.bans.Run(ctx) })
 	group.Go(func() { h.store.WriteLate(ctx, h.log) })
 	if h.billing != nil {

@@ -31,6 +31,8 @@ type operations struct {
 	close  func()
 	// direct is set where no door runs.
 	direct bool
+	// as is who acts, for the audit log; empty: the admin token's holder.
+	as string
 }
 
 // probePatience is how long a door on this machine has to answer.
@@ -89,8 +91,9 @@ func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 		_ = kept.Close()
 		return nil, err
 	}
-	d := desk{store: kept, bans: bans, ending: a.ctx, issuers: who, rules: rules, now: a.now}
-	door := newDoor(cfg, deployment{}, nil, rules, who.prefixes, io.Discard, a.now)
+	records, closeRecords := directRecords(cfg, a, log)
+	door := newDoor(cfg, deployment{}, nil, rules, who.prefixes, records, a.now)
+	d := desk{store: kept, bans: bans, ending: a.ctx, issuers: who, rules: rules, audit: door.AuditLog.Record, now: a.now}
 	door.Bans, door.Sessions, door.Invitations = bans, kept, kept
 	stop := func() {}
 	if d.billing, err = newBilling(a.ctx, cfg, who.prefixes, plansOf(cfg), kept, a.now, log, nil); err != nil {
@@ -116,7 +119,7 @@ func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 		}
 	}
 	return &operations{client: &http.Client{Transport: inProcess{api}}, base: "http://localhost", direct: true,
-		close: func() { stop(); _ = kept.Close() }}, nil
+		close: func() { stop(); closeRecords(); _ = kept.Close() }}, nil
 }
 
 // inProcess carries requests to a handler of this process.
@@ -194,6 +197,9 @@ func (o *operations) call(ctx context.Context, method, path string, query url.Va
 	}
 	if !o.token.Empty() {
 		req.Header.Set("Authorization", "Bearer "+o.token.Reveal())
+	}
+	if o.as != "" {
+		req.Header.Set("X-Operator", o.as)
 	}
 	resp, err := o.client.Do(req)
 	if err != nil {

@@ -200,7 +200,7 @@ func TestAdminListener(t *testing.T) {
 }
 
 // wantCompared is how many calls both listeners got.
-const wantCompared = 111
+const wantCompared = 114
 
 // TestAdminListenerAlone is what the document says of the admin listener's own.
 func TestAdminListenerAlone(t *testing.T) {

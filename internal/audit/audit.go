@@ -43,8 +43,14 @@ type Entry struct {
 	Time      time.Time `json:"time"`
 	Audit     string    `json:"audit"`
 	RequestID string    `json:"requestId"`
-	// Outcome is granted or the code of the refusal.
-	Outcome  string    `json:"outcome"`
+	// Outcome is granted or the code of the refusal; of "enforce" it is granted
+	// when rights were changed, and else why the participant was removed.
+	Outcome string `json:"outcome"`
+	// By is the operator who did it, Cause why a running call was changed.
+	By    string `json:"by,omitempty"`
+	Cause string `json:"cause,omitempty"`
+	// Issuer and Subject are who asked; of what an operator or Stagedoor did
+	// (ban, unban, forget, enforce), to whom.
 	Issuer   string    `json:"issuer"`
 	Subject  string    `json:"subject"`
 	Room     string    `json:"room"`
@@ -90,6 +96,7 @@ func (l *Log) entry(ctx context.Context, r stagedoor.AuditRecord) Entry {
 	a, now := r.Admission, l.now().UTC()
 	line := Entry{
 		Time: now, Audit: cmp.Or(r.Action, "join"), Target: stagedoor.Printable(r.Target), Until: r.Until.UTC(), Uses: r.Uses, Publish: r.Publish, RequestID: l.id(ctx), Outcome: "granted",
+		By: stagedoor.Printable(r.By), Cause: r.Cause,
 		Issuer: stagedoor.Printable(r.Principal.Issuer), Subject: stagedoor.Printable(r.Principal.Subject), Room: string(r.Request.Room),
 		Identity: string(a.Identity), CanSubscribe: a.Grants.Subscribe, CanPublish: a.Grants.Publish, Sources: a.Grants.EffectiveSources(),
 		CanData: a.Grants.PublishData, CanMetadata: a.Grants.UpdateOwnMetadata, Moderate: a.Moderate, Invite: a.Invite,
@@ -122,7 +129,7 @@ func encode(e Entry) ([]byte, error) {
 	}
 	e.Cut, e.Features = true, nil
 	for most := maxText; len(data) >= maxLine && err == nil; most /= 2 { // what JSON escapes grows
-		for _, text := range []*string{&e.RequestID, &e.Issuer, &e.Subject, &e.Room, &e.Target, &e.Identity, &e.Rule} {
+		for _, text := range []*string{&e.RequestID, &e.By, &e.Issuer, &e.Subject, &e.Room, &e.Target, &e.Identity, &e.Rule} {
 			if len(*text) > most {
 				*text = strings.ToValidUTF8((*text)[:most], "") + "…"
 			}

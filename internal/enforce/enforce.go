@@ -66,6 +66,8 @@ type job struct {
 	asked time.Time
 	// reported is what LiveKit says of the participant; nil: it is to be asked.
 	reported *stagedoor.Participant
+	// principal is whose the target is, once that is known.
+	principal stagedoor.PrincipalKey
 	// again is set when something changed while the job runs.
 	again *job
 }

@@ -55,7 +55,7 @@ type Media interface {
 	Send(ctx context.Context, room stagedoor.Room, identity stagedoor.Identity, topic string, data []byte) (bool, error)
 }
 
-// Options are what New needs; all must be set but for Told.
+// Options are what New needs; all must be set but for Told and OnChange.
 type Options struct {
 	People   People
 	Presence Presence
@@ -68,6 +68,32 @@ type Options struct {
 	// Told is told of every change that LiveKit has taken, update or remove, with
 	// its cause and the time since that was known; and of failed tries. nil: nobody is.
 	Told func(kind, cause string, took time.Duration)
-	Now  func() time.Time
-	Log  *slog.Logger
+	// OnChange is told of every update and removal that LiveKit has taken; it must
+	// not block. nil: nobody is.
+	OnChange func(Change)
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Change is an update or a removal in a running call that LiveKit has taken.
+type Change struct {
+	Room      stagedoor.Room
+	Identity  stagedoor.Identity
+	Principal stagedoor.PrincipalKey
+	// Cause is why the participant was looked at again, as in the log.
+	Cause string
+	// Removed is set when the participant was removed, because of Why; else
+	// Decision is what they may do from now on.
+	Removed  bool
+	Why      stagedoor.Kind
+	Decision stagedoor.Decision
+}
+
+// changed tells OnChange of a change of one target.
+func (e *Enforcer) changed(t target, j *job, c Change) {
+	if e.OnChange == nil {
+		return
+	}
+	c.Room, c.Identity, c.Principal, c.Cause = t.room, t.identity, j.principal, j.cause
+	e.OnChange(c)
 }

@@ -18,6 +18,7 @@ func (e *Enforcer) settle(ctx context.Context, t target, j *job) error {
 	if err != nil || !ours {
 		return err
 	}
+	j.principal = who.mint.Principal
 	reported, present := j.reported, true
 	if reported == nil {
 		asked, there, err := e.Rooms.Participant(ctx, t.room, t.identity)
@@ -149,6 +150,7 @@ func (e *Enforcer) update(ctx context.Context, t target, j *job, decision staged
 		return errNotHeld
 	}
 	e.Told("update", j.cause, e.Now().Sub(j.asked))
+	e.changed(t, j, Change{Decision: decision})
 	e.Log.Info("enforced", "room", t.room, "identity", t.identity, "cause", j.cause, "canPublish", decision.Grants.Publish,
 		"publishDenied", string(decision.PublishDenied), "ms", milliseconds(e.Now().Sub(j.asked)))
 	return nil
@@ -162,6 +164,7 @@ func (e *Enforcer) remove(ctx context.Context, t target, j *job, why stagedoor.K
 	}
 	if there {
 		e.Told("remove", j.cause, e.Now().Sub(j.asked))
+		e.changed(t, j, Change{Removed: true, Why: why})
 		e.Log.Info("put out", "room", t.room, "identity", t.identity, "cause", j.cause, "why", why.String(), "ms", milliseconds(e.Now().Sub(j.asked)))
 	}
 	e.forget(t)

@@ -38,3 +38,33 @@ func TestChangesAndFailuresAreToldOf(t *testing.T) {
 		}
 	})
 }
+
+// The audit log names the participant, whose it is, why, and what holds now.
+func TestOnChange_NamesParticipantCauseAndOutcome(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		var changes []Change
+		w.OnChange = func(c Change) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			changes = append(changes, c)
+		}
+		p := w.enter("ann", "PA_1", publish, true)
+		_ = w.LiveKitEvent(t.Context(), joined(p, "EV_1"))
+		synctest.Wait()
+		w.decide(watch, stagedoor.Refuse(stagedoor.SessionOver, "over"))
+		w.Recheck(t.Context(), "policy", nil)
+		synctest.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(changes) != 2 {
+			t.Fatalf("%+v", changes)
+		}
+		update, removal := changes[0], changes[1]
+		if update.Room != p.Room || update.Identity != p.Identity || update.Principal.Subject != "ann" || update.Cause != "joined" || update.Removed {
+			t.Errorf("update: %+v", update)
+		}
+		if removal.Identity != p.Identity || removal.Principal.Subject != "ann" || removal.Cause != "policy" || !removal.Removed || removal.Why != stagedoor.SessionOver {
+			t.Errorf("removal: %+v", removal)
+		}
+	})
+}

@@ -30,6 +30,8 @@ type Admin struct {
 	// Token and TokenPrevious open the API.
 	Token, TokenPrevious stagedoor.Secret
 	Bans                 BanList
+	// Audit keeps a record of what operators do; nil: nothing is recorded.
+	Audit func(ctx context.Context, record stagedoor.AuditRecord) error
 	// Now is the clock.
 	Now func() time.Time
 	// Find returns the one principal that user names, as subject or identity;

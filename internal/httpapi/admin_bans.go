@@ -84,11 +84,15 @@ func (m *Admin) setBan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ban, user, issuer, err := parseBan(body, m.Now())
+	by := ""
+	if err == nil {
+		by, err = m.operator(r)
+	}
 	if err == nil {
 		ban.Principal, err = m.Find(r.Context(), user, issuer)
 	}
 	if err == nil {
-		ban, err = m.Bans.Add(r.Context(), ban)
+		ban, err = m.ban(r.Context(), by, ban)
 	}
 	if err != nil {
 		refuse(w, r, err)
@@ -99,7 +103,12 @@ func (m *Admin) setBan(w http.ResponseWriter, r *http.Request) {
 
 // liftBan serves DELETE /api/bans/{id}.
 func (m *Admin) liftBan(w http.ResponseWriter, r *http.Request) {
-	ban, ok, err := m.Bans.Remove(r.Context(), r.PathValue("id"))
+	by, err := m.operator(r)
+	var ban stagedoor.Ban
+	ok := false
+	if err == nil {
+		ban, ok, err = m.unban(r.Context(), by, r.PathValue("id"))
+	}
 	switch {
 	case err != nil:
 		refuse(w, r, err)
@@ -125,6 +134,10 @@ func (m *Admin) liftBansOf(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		room, err = roomOf(query)
 	}
+	by := ""
+	if err == nil {
+		by, err = m.operator(r)
+	}
 	if err != nil {
 		refuse(w, r, err)
 		return
@@ -134,7 +147,7 @@ func (m *Admin) liftBansOf(w http.ResponseWriter, r *http.Request) {
 		if room != "" && ban.Room != room {
 			continue
 		}
-		_, ok, err := m.Bans.Remove(r.Context(), ban.ID)
+		_, ok, err := m.unban(r.Context(), by, ban.ID)
 		if err != nil {
 			refuse(w, r, err)
 			return

@@ -19,9 +19,21 @@ func (m *Admin) forget(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		erasure.Principal, err = m.Find(r.Context(), user, issuer)
 	}
-	var erased stagedoor.Erased
+	by := ""
 	if err == nil {
+		by, err = m.operator(r)
+	}
+	var erased stagedoor.Erased
+	switch {
+	case err != nil:
+	case erasure.DryRun:
 		erased, err = m.Forget(r.Context(), erasure)
+	default:
+		record := stagedoor.AuditRecord{Principal: principalOf(erasure.Principal), Action: "forget", By: by}
+		err = m.recorded(r.Context(), record, func() error {
+			erased, err = m.Forget(r.Context(), erasure)
+			return err
+		})
 	}
 	if err != nil {
 		refuse(w, r, err)
