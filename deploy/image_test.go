@@ -202,7 +202,7 @@ func copyFile(from, to string, mode os.FileMode) error {
 	return os.WriteFile(to, content, mode.Perm())
 }
 
-const mostBytes = 40_000_000
+const mostBytes = 60_000_000
 
 func TestImageIsSmallAndStatic(t *testing.T) {
 	root := layOut(t)

@@ -46,9 +46,10 @@ func attach(cfg *config.Config, h *house, callers *authn.Authenticator, expiry f
 // the house runs. expiry, which may be nil, is when the door's certificate ends.
 func observe(cfg *config.Config, h *house, callers *authn.Authenticator, expiry func() time.Time) (*observers, error) {
 	o := &observers{house: h, callers: callers, expiry: expiry, now: h.now, log: h.log}
-	if cfg.OTLPEndpoint != nil {
+	if endpoint := cfg.TracesURL(); endpoint != nil {
 		var err error
-		if o.traces, err = traces.New(context.Background(), traces.Options{Endpoint: cfg.OTLPEndpoint, Version: version, Log: h.log}); err != nil {
+		o.traces, err = traces.New(context.Background(), traces.Options{Endpoint: endpoint, Version: version, Log: h.log})
+		if err != nil {
 			return nil, err
 		}
 	}

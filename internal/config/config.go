@@ -174,8 +174,10 @@ type Config struct {
 	LogLevel slog.Level `env:"LOG_LEVEL" default:"info"`
 	// Form of the log: `json` or `text`.
 	LogFormat string `env:"LOG_FORMAT" derived:"'json'; 'text' on a terminal" oneof:"json,text"`
-	// Where OpenTelemetry traces are sent: a collector's address for OTLP over HTTP, such as `http://localhost:4318`; `/v1/traces` is appended. OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER and OTEL_SERVICE_NAME are heeded in the environment.
+	// Where OpenTelemetry traces are sent: a collector's address for OTLP over HTTP, such as `http://localhost:4318`; `/v1/traces` is appended. The exporter reads its other variables (OTEL_EXPORTER_OTLP_HEADERS and more, [operations.md](operations.md#traces)) from the environment.
 	OTLPEndpoint *url.URL `env:"OTEL_EXPORTER_OTLP_ENDPOINT" derived:"off" schemes:"http,https"`
+	// The whole address that traces are sent to, such as `https://collector.example.com/otlp/v1/traces`. It takes precedence over OTEL_EXPORTER_OTLP_ENDPOINT, and nothing is appended.
+	OTLPTracesEndpoint *url.URL `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" schemes:"http,https"`
 
 	// Mode is what the configuration was checked for.
 	Mode Mode
@@ -189,6 +191,16 @@ type Config struct {
 	// PublicHost is the host name under which Railway publishes the door;
 	// empty elsewhere.
 	PublicHost string
+}
+
+// TracesURL returns the URL that spans are posted to; nil when traces are off.
+//
+// SPEC: OpenTelemetry Protocol Exporter, "Endpoint URLs for OTLP/HTTP".
+func (c *Config) TracesURL() *url.URL {
+	if c.OTLPTracesEndpoint != nil || c.OTLPEndpoint == nil {
+		return c.OTLPTracesEndpoint
+	}
+	return c.OTLPEndpoint.JoinPath("v1/traces")
 }
 
 // Mode is what a configuration is needed for. The zero value is Serve, the

@@ -145,18 +145,43 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// OTEL_EXPORTER_OTLP_HEADERS holds the collector's key, which travels along.
-func TestTracesInClearTextStayOnPrivateHosts(t *testing.T) {
-	const refused = "OTEL_EXPORTER_OTLP_ENDPOINT: clear text to a host that is not private use https://"
-	for _, host := range []string{"collector.acme.test:4318", "203.0.113.7:4318", "[2001:db8::7]:4318", "2130706433:4318", "169.254.169.254"} {
-		_, report := load(t, Serve, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+host)
-		if len(report.Problems) != 1 || host != "2130706433:4318" && !mentions(report.Problems, refused) {
-			t.Errorf("%s: %+v", host, report.Problems)
+// OTEL_EXPORTER_OTLP_HEADERS often holds a key, and is sent with each batch.
+func TestOTLPEndpoint_RefusesClearTextToPublicHosts(t *testing.T) {
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		refused := name + ": clear text to a host that is not private use https://"
+		for _, host := range []string{"collector.acme.test:4318", "203.0.113.7:4318", "[2001:db8::7]:4318", "2130706433:4318", "169.254.169.254"} {
+			_, report := load(t, Serve, name+"=http://"+host)
+			if len(report.Problems) != 1 || host != "2130706433:4318" && !mentions(report.Problems, refused) {
+				t.Errorf("%s: %+v", host, report.Problems)
+			}
+		}
+		for _, url := range []string{"http://localhost:4318", "http://collector:4318", "http://10.1.2.3:4318", "http://collector.observe.internal", "https://collector.acme.test"} {
+			if _, report := load(t, Serve, name+"="+url); report.Err() != nil {
+				t.Errorf("%s: %v", url, report.Err())
+			}
 		}
 	}
-	for _, url := range []string{"http://localhost:4318", "http://collector:4318", "http://10.1.2.3:4318", "http://collector.observe.internal", "https://collector.acme.test"} {
-		if _, report := load(t, Serve, "OTEL_EXPORTER_OTLP_ENDPOINT="+url); report.Err() != nil {
-			t.Errorf("%s: %v", url, report.Err())
+}
+
+func TestTracesURL_AppendsThePathToTheBaseAddressOnly(t *testing.T) {
+	const base, whole = "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318/base/", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:9/spans"
+	for _, c := range []struct {
+		environ []string
+		want    string
+	}{
+		{environ: []string{base}, want: "http://localhost:4318/base/v1/traces"},
+		{environ: []string{whole}, want: "http://localhost:9/spans"},
+		{environ: []string{base, whole}, want: "http://localhost:9/spans"},
+	} {
+		cfg, report := load(t, Serve, c.environ...)
+		if report.Err() != nil {
+			t.Fatal(report.Err())
 		}
+		if got := cfg.TracesURL().String(); got != c.want {
+			t.Errorf("%q: %s", c.environ, got)
+		}
+	}
+	if cfg, _ := load(t, Serve); cfg.TracesURL() != nil {
+		t.Errorf("without an endpoint: %s", cfg.TracesURL())
 	}
 }

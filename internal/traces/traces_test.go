@@ -59,7 +59,7 @@ func newReceiver(t *testing.T) *receiver {
 
 func tracer(t *testing.T, endpoint string, log io.Writer) *Tracer {
 	t.Helper()
-	at, err := url.Parse(endpoint)
+	at, err := url.Parse(endpoint + "/v1/traces")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,25 +170,25 @@ func TestStuckCollectorHoldsNobodyUp(t *testing.T) {
 	t.Cleanup(func() { close(release); stuck.Close() })
 	tr := tracer(t, stuck.URL, io.Discard)
 	began := time.Now()
-	const count = 3 * waiting
+	const count = 3 * maxQueued
 	for range count {
 		_, _, end := tr.Request(request(), "/api/join")
 		end(200, "", "")
 	}
-	if took := time.Since(began); took > sendPatience/2 {
+	if took := time.Since(began); took > 2500*time.Millisecond {
 		t.Errorf("%d requests took %v", count, took)
 	}
-	if _, dropped, _ := tr.Counts(); dropped != count-waiting {
+	if _, dropped, _ := tr.Counts(); dropped != count-maxQueued {
 		t.Errorf("%d dropped of %d", dropped, count)
 	}
 	closing := time.Now()
 	tr.Close()
-	if took := time.Since(closing); took > closePatience+2*time.Second {
+	if took := time.Since(closing); took > closeTimeout+2*time.Second {
 		t.Errorf("closed after %v", took)
 	}
 }
 
-// What nobody takes is counted and logged once a minute, in the door's log.
+// What nobody takes is counted and logged once a minute, in Stagedoor's log.
 func TestRefusedSpansAreCountedAndLogged(t *testing.T) {
 	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	t.Cleanup(refuses.Close)
@@ -202,7 +202,7 @@ func TestRefusedSpansAreCountedAndLogged(t *testing.T) {
 		}
 	}
 	tr.Close()
-	if _, _, failed := tr.Counts(); failed != 3 || strings.Count(log.String(), "traces could not be sent") != 1 {
+	if _, _, failed := tr.Counts(); failed != 3 || strings.Count(log.String(), "OTLP export failed") != 1 {
 		t.Errorf("%d failed:\n%s", failed, log.String())
 	}
 }
