@@ -93,7 +93,7 @@ func explain(w weakness, least int) string {
 	case short:
 		return "is shorter than " + strconv.Itoa(least) + " bytes: it can be found by trying"
 	case published:
-		return "is published in documentation or a tutorial, or little more than that: everybody has it"
+		return "is published in documentation or a tutorial: everybody has it"
 	case repetitive:
 		return "is a pattern, not a random text: it can be found by trying"
 	}
@@ -106,11 +106,8 @@ func (l *loader) checkEqual() {
 	secrets := l.config.Secrets()
 	for i, later := range secrets {
 		for _, earlier := range secrets[:i] {
-			switch {
-			case same(earlier.Value.Reveal(), later.Value.Reveal()):
+			if same(earlier.Value.Reveal(), later.Value.Reveal()) {
 				l.weak(later.Name, "equals "+earlier.Name+": "+equalMeans(earlier.Name, later.Name), newSecret)
-			case respelt(earlier.Value, later.Value):
-				l.weak(later.Name, "is "+earlier.Name+" spelt otherwise (case, an issuer's prefix, base64 or hexadecimal digits): "+equalMeans(earlier.Name, later.Name), newSecret)
 			}
 		}
 		for _, key := range []NamedSecret{
@@ -125,19 +122,6 @@ func (l *loader) checkEqual() {
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-// respelt reports whether two secrets are one secret in two spellings: who
-// knows one of them knows the other.
-func respelt(a, b stagedoor.Secret) bool {
-	for _, one := range spellings(a.Reveal()) {
-		for _, other := range spellings(b.Reveal()) {
-			if same(strings.ToLower(one), strings.ToLower(other)) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // equalMeans says what follows from two equal secrets.
 func equalMeans(a, b string) string {

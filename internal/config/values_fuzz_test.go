@@ -295,7 +295,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		switch {
 		case config.TokenTTL < 2*time.Minute || config.TokenTTL > 24*time.Hour, config.LiveKitAPISecret.Len() < 32, config.JWTSecret.Len() > 0 && config.JWTSecret.Len() < 32,
-			respelt(config.JWTSecret, config.LiveKitAPISecret), config.RateLimitUser.Count < 1, config.RateLimitIP.Count < 1,
+			same(config.JWTSecret.Reveal(), config.LiveKitAPISecret.Reveal()), config.RateLimitUser.Count < 1, config.RateLimitIP.Count < 1,
 			config.JWTSecret.Empty() && config.OIDCIssuer == "" && config.PolicyFile == "",
 			config.OIDCIssuer != "" && len(config.OIDCAudience)+len(config.OIDCAuthorizedParties) == 0,
 			!loopback(config.AdminAddr) && config.AdminToken.Empty(), config.AdminOnPublic && config.AdminToken.Empty(),

@@ -32,7 +32,7 @@ func weaknessOf(secret string, least int) weakness {
 		return public
 	case len(secret) < least:
 		return short
-	case disguisesKnown(secret):
+	case knownWeak(secret):
 		return published
 	case distinct(secret) < 6 || period(secret) < least && 2*period(secret) <= len(secret) || sequence(secret):
 		return repetitive
@@ -152,13 +152,11 @@ func sequence(s string) bool {
 	return 4*steps >= 3*len(s)
 }
 
-// knownWeak reports whether secret is one that documentation, a tutorial or a
-// default configuration publishes, in any case, or one that is listed.
-// Shorter ones need no list.
-func knownWeak(secret string) bool { return knownLower(strings.ToLower(strings.TrimSpace(secret))) }
-
-// knownLower is knownWeak for a text in lower case.
-func knownLower(lower string) bool {
+// knownWeak reports whether documentation, a tutorial, a default configuration
+// or the embedded list publishes secret, in any case. Shorter secrets need no
+// list: their length refuses them.
+func knownWeak(secret string) bool {
+	lower := strings.ToLower(strings.TrimSpace(secret))
 	if marked(lower) {
 		return true
 	}
