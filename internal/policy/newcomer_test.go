@@ -3,7 +3,6 @@ package policy
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 const uuid = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -78,26 +77,30 @@ func TestExamplesHaveAddressesAsRequests(t *testing.T) {
 	}
 }
 
-// TestYAMLMistakes says where they are and what to do, without the parser's words.
-func TestYAMLMistakes(t *testing.T) {
-	for source, want := range map[string]string{
-		"rooms:\n  - room: a\n\tjoin: \"true\"\n":                                          "3:1: is not YAML: there is a tab where only spaces can be — indent with spaces, not tabs",
-		"rooms:\n  - room: a\n    examples:\n    \t- {room: a}\n":                          "4:5: is not YAML: there is a tab where only spaces can be — indent with spaces, not tabs",
-		"rooms:\n  - room: a\n   join: \"true\"\n":                                         "3:4: is not YAML: this cannot stand here — check the indentation: keys of one rule stand in one column",
-		"rooms:\n  - room: a\n      join: \"true\"\n":                                      "2:11: is not YAML: this cannot stand here — check the indentation: keys of one rule stand in one column",
-		one("room: a", `join: "a \|\| b"`):                                                 "3:15: is not YAML: found unknown escape character '|' — inside double quotes a backslash is special: write || as it is",
-		one("room: a", `join: "claims.x == 1`, `publish: "true"`):                          "3:11: is not YAML: a double quote is not closed — put one at the end of the text",
-		one("room: a", `join: "claims.x == 1`, "data: true", `publish: "'x' in features"`): "3:11: is not YAML: a double quote is not closed — put one at the end of the text",
-		one("room: a # it's \"", `join: "claims.x == 1`, `publish: 'true'`):                "3:11: is not YAML: a double quote is not closed — put one at the end of the text",
-		one("room: 'it''s \"'", `join: "claims.x ==`, `  1"`, `data: "x`):                  "5:11: is not YAML: a double quote is not closed — put one at the end of the text",
-		one("room: a", `join: 'claims.x == 1`, `publish: 'x'`):                             "3:11: is not YAML: a single quote is not closed — put one at the end of the text",
-		one("room: a", `join: "claims.role == "host""`):                                    "3:28: is not YAML: this cannot stand here — inside double quotes write 'host' in single quotes",
-		one("room: a", "join: claims.x ? true : false"):                                    "3:11: is not YAML: this cannot stand here — put the whole value in double quotes",
-		one("room: a", "join", "data: true"):                                               "3:5: is not YAML: there is no ': ' behind a key — write key: value",
-		one("room: a", "agents: [a"):                                                       "3:13: is not YAML: a '[' is not closed",
-		one("room: {a}-{b}"):                                                               "2:14: is not YAML: this cannot stand here — put the pattern in double quotes",
+// The parser's own words are not compared: they may change with its version.
+func TestYAMLSyntaxError_NamesPlaceAndRemedy(t *testing.T) {
+	const (
+		tabs   = "indent with spaces, not tabs"
+		quotes = `put the whole value in double quotes, and use single quotes in it: publish: "'publish' in features"`
+		check  = "check the indentation and the quotes of this line and of those before it"
+	)
+	for source, want := range map[string][2]string{
+		"rooms:\n\t- room: a\n":                                   {"2:1", tabs},
+		"rooms:\n  - room: a\n\tjoin: \"true\"\n":                 {"3:1", tabs},
+		"rooms:\n  - room: a\n    examples:\n    \t- {room: a}\n": {"4:5", tabs},
+		"rooms:\n  - room: a\n   join: \"true\"\n":                {"3:4", check},
+		one("room: a", "join", "data: true"):                      {"3:5", check},
+		one("room: a", "agents: [a"):                              {"3:13", check},
+		one("room: a", "publish: 'publish' in features"):          {"3:24", quotes},
+		one("room: a", `join: "a \|\| b"`):                        {"3:15", check},
+		one("room: a", `join: "claims.role == "host""`):           {"3:28", quotes},
+		one("room: a", "join: claims.x ? true : false"):           {"3:11", quotes},
+		one("room: {a}-{b}"):                                      {"2:14", quotes},
+		one("room: a", `join: "claims.x == 1`, `publish: "true"`): {"4:15", check},
+		one("room: a", `join: "claims.x == 1`, "data: 'true'"):    {"3:11", quotes},
 	} {
-		if got := faultsOf(t, source); got != "policy.yaml:"+want {
+		got := faultsOf(t, source)
+		if !strings.HasPrefix(got, "policy.yaml:"+want[0]+": is not YAML: ") || !strings.HasSuffix(got, " — "+want[1]) {
 			t.Errorf("%s\n got %s\nwant %s", source, got, want)
 		}
 	}
@@ -181,16 +184,5 @@ func TestNumbersInClaimsAndRooms(t *testing.T) {
 	}
 	if d, err := parse(t, one("room: 'c-{x}'", "join: \"room.x in claims.courses\"")).Decide(who("c-101", map[string]any{"courses": []any{101.0}})); err == nil {
 		t.Errorf("text equals a number: %+v", d)
-	}
-}
-
-// TestUnclosedIsLinear holds the search for a quote to the size of the file.
-func TestUnclosedIsLinear(t *testing.T) {
-	for _, piece := range []string{"- '", "{\"\"", "a: \"x\"y\n", "\n\"", "#\n"} {
-		start := time.Now()
-		unclosed(strings.Split(strings.Repeat(piece, maxBytes/len(piece)), "\n"), maxBytes)
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%q: %v", piece, took)
-		}
 	}
 }

@@ -152,8 +152,28 @@ func (r *reader) syntax(err error) {
 		r.add(place{}, "", "cannot be read as YAML", "")
 		return
 	}
-	at, what, remedy := r.unreadable(place{syntax.Token.Position.Line, max(1, syntax.Token.Position.Column)}, syntax.Message)
-	r.add(at, "", "is not YAML: "+what, remedy)
+	at := place{line: syntax.Token.Position.Line, column: max(1, syntax.Token.Position.Column)}
+	r.add(at, "", "is not YAML: "+syntax.Message, r.syntaxRemedy(at.line))
+}
+
+// syntaxRemedy says what to do about a line that the parser rejects. It looks at
+// the line only, because the parser's messages change between versions.
+func (r *reader) syntaxRemedy(number int) string {
+	line := ""
+	if number >= 1 && number <= len(r.lines) {
+		line = r.lines[number-1]
+	}
+	_, value, _ := strings.Cut(line, ":")
+	value = strings.TrimSpace(value)
+	begins := func(signs string) bool { return value != "" && strings.ContainsRune(signs, rune(value[0])) }
+	quoted := begins(`"'`) && strings.HasSuffix(value, value[:1]) && strings.Count(value, value[:1]) == 2
+	switch {
+	case strings.HasPrefix(strings.TrimLeft(line, " "), "\t"):
+		return "indent with spaces, not tabs"
+	case !quoted && (begins(`"'{`) || strings.Contains(value, ": ")):
+		return `put the whole value in double quotes, and use single quotes in it: publish: "'publish' in features"`
+	}
+	return "check the indentation and the quotes of this line and of those before it"
 }
 
 // document returns the one document's body.
