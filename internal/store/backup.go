@@ -227,7 +227,9 @@ func verify(ctx context.Context, path string) (Snapshot, error) {
 // databaseFiles are the files of the database at a path.
 //
 // SPEC: sqlite.org/tempfiles.html.
-func databaseFiles(path string) []string { return []string{path, path + "-wal", path + "-shm", path + "-journal"} }
+func databaseFiles(path string) []string {
+	return []string{path, path + "-wal", path + "-shm", path + "-journal"}
+}
 
 // same reports whether two names are of one file, or would be.
 func same(a, b string) bool {
