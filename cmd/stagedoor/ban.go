@@ -27,6 +27,7 @@ type shownBan struct {
 	ID, Issuer, Subject, Room, Reason string
 	Until                             *time.Time
 	CreatedAt                         time.Time
+	Note                              string
 }
 
 // Run keeps somebody out.
@@ -47,6 +48,9 @@ func (c *banCmd) Run(a *app) error {
 	}
 	if _, err = fmt.Fprintf(a.out, "%s: %s is kept out of %s\n", ban.ID, stagedoor.Printable(ban.Subject), extent(ban)); err != nil {
 		return err
+	}
+	if ban.Note != "" {
+		_, _ = fmt.Fprintln(a.err, "stagedoor: "+ban.Note)
 	}
 	if stranger(a, o, ban) {
 		_, _ = fmt.Fprintln(a.err, "stagedoor: nobody of that name has been here yet; a subject is counted with its case")

@@ -55,7 +55,7 @@ type desk struct {
 
 // newAdmin builds the operators' API.
 func newAdmin(cfg *config.Config, d desk) *httpapi.Admin {
-	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Audit: d.audit, Now: d.now, Find: d.find, Explain: d.explain, Forget: d.forget, Live: d.live, Profiles: httpapi.Profiles()}
+	m := &httpapi.Admin{Token: cfg.AdminToken, TokenPrevious: cfg.AdminTokenPrevious, Bans: d.bans, Audit: d.audit, Now: d.now, Find: d.find, HasTokens: d.hasTokens, Explain: d.explain, Forget: d.forget, Live: d.live, Profiles: httpapi.Profiles()}
 	if d.billing != nil {
 		m.Billing = func(ctx context.Context) (any, error) { return d.billing.Status(ctx) }
 		m.Sync = func(ctx context.Context, progress func(string, int)) (any, error) { return d.sync(ctx, progress) }
@@ -94,6 +94,13 @@ func (d desk) find(ctx context.Context, user, issuer string) (stagedoor.Principa
 		return stagedoor.PrincipalKey{Issuer: d.issuers.names[0], Subject: user}, nil
 	}
 	return stagedoor.PrincipalKey{}, stagedoor.Refuse(stagedoor.InvalidRequest, "nobody of that name was here yet, and there are several issuers: name the issuer too")
+}
+
+// hasTokens reports whether a principal has a token that can still be used.
+func (d desk) hasTokens(ctx context.Context, key stagedoor.PrincipalKey) (bool, error) {
+	now := d.now()
+	mints, err := d.store.MintsOf(ctx, key, now.Add(-mintsKept), 1000)
+	return slices.ContainsFunc(mints, func(m stagedoor.Mint) bool { return m.Expires.After(now) }), err
 }
 
 // mostRewritten is the largest database that is written anew while the door

@@ -121,6 +121,7 @@ func operators(w world, bans *enforce.Bans, kept *shelf) *httpapi.Admin {
 			}
 			return keyOf(user), kept.failure()
 		},
+		HasTokens: func(context.Context, stagedoor.PrincipalKey) (bool, error) { return false, nil },
 		Forget: func(_ context.Context, e stagedoor.Erasure) (stagedoor.Erased, error) {
 			return stagedoor.Erased{Issuer: e.Principal.Issuer, Subject: e.Principal.Subject, DryRun: e.DryRun, MintsUntil: now, MintsKept: 1}, kept.failure()
 		},

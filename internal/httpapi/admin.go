@@ -37,6 +37,9 @@ type Admin struct {
 	// Find returns the one principal that user names, as subject or identity;
 	// issuer may be empty. Errors: InvalidRequest.
 	Find func(ctx context.Context, user, issuer string) (stagedoor.PrincipalKey, error)
+	// HasTokens reports whether a principal has a token that can still be used, as
+	// far as the database knows; nil does not ask.
+	HasTokens func(ctx context.Context, key stagedoor.PrincipalKey) (bool, error)
 	// Explain says why somebody may or may not come in or publish.
 	Explain func(ctx context.Context, user, issuer string, room stagedoor.Room) (stagedoor.Explanation, error)
 	// Forget deletes what is kept of somebody; nil makes the address not found.

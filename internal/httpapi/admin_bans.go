@@ -20,7 +20,14 @@ type banAnswer struct {
 	Until     *time.Time     `json:"until,omitempty"`
 	Reason    string         `json:"reason,omitempty"`
 	CreatedAt time.Time      `json:"createdAt"`
+	// Note says in the answer to a new ban that nobody was removed, and why.
+	Note string `json:"note,omitempty"`
 }
+
+// noTokens is the note of a ban that reaches no participant: with a database
+// that was lost, the tokens from before are unknown.
+const noTokens = "this database knows no usable token of the caller, so nobody was removed; " +
+	"a participant whose token another database handed out can stay until that token ends"
 
 func showBan(b stagedoor.Ban) banAnswer {
 	shown := banAnswer{ID: b.ID, Issuer: b.Principal.Issuer, Subject: b.Principal.Subject, Room: b.Room, Reason: b.Reason, CreatedAt: b.CreatedAt.UTC()}
@@ -98,7 +105,14 @@ func (m *Admin) setBan(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusCreated, showBan(ban))
+	shown := showBan(ban)
+	if m.HasTokens != nil {
+		// The ban is set; that this cannot be told takes nothing from it.
+		if has, err := m.HasTokens(r.Context(), ban.Principal); err == nil && !has {
+			shown.Note = noTokens
+		}
+	}
+	writeJSON(w, http.StatusCreated, shown)
 }
 
 // liftBan serves DELETE /api/bans/{id}.
