@@ -52,6 +52,8 @@ type Enforcer struct {
 	timers map[target]*time.Timer
 	warned map[target]warning
 	looked map[stagedoor.Room]time.Time
+	// everybody wakes Run for a pass and a look at all tokens.
+	everybody chan struct{}
 }
 
 // target is one participant, whichever session of theirs.
@@ -84,6 +86,8 @@ func New(o Options) *Enforcer {
 		timers:  map[target]*time.Timer{},
 		warned:  map[target]warning{},
 		looked:  map[stagedoor.Room]time.Time{},
+
+		everybody: make(chan struct{}, 1),
 	}
 }
 
@@ -105,6 +109,8 @@ func (e *Enforcer) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
+		case <-e.everybody:
+			e.group.Go(func() { e.followAll(ctx) })
 		}
 		timer.Stop()
 	}
@@ -130,6 +136,7 @@ func (e *Enforcer) Recheck(ctx context.Context, cause string, keys []stagedoor.P
 		for _, p := range present {
 			e.check(target{p.Room, p.Identity}, cause, nil)
 		}
+		e.passSoon()
 		return
 	}
 	e.recheck(ctx, cause, keys)

@@ -105,6 +105,21 @@ func (w *world) mint(t target, key stagedoor.PrincipalKey) stagedoor.Mint {
 	return stagedoor.Mint{Room: t.room, Identity: t.identity, Principal: key, Rights: publish.Rights(), Expires: w.expires}
 }
 
+func (w *world) EachUsableMint(_ context.Context, _ time.Time, fn func(stagedoor.Mint) error) error {
+	w.mu.Lock()
+	var all []stagedoor.Mint
+	for t, owner := range w.mints {
+		all = append(all, w.mint(t, owner))
+	}
+	w.mu.Unlock()
+	for _, m := range all {
+		if err := fn(m); err != nil {
+			return err
+		}
+	}
+	return w.reads
+}
+
 func (w *world) BannedMints(context.Context, time.Time) ([]stagedoor.Mint, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -14,6 +14,9 @@ type People interface {
 	MintsOf(ctx context.Context, key stagedoor.PrincipalKey, since time.Time, limit int) ([]stagedoor.Mint, error)
 	// BannedMints returns the mints of banned principals since a time.
 	BannedMints(ctx context.Context, since time.Time) ([]stagedoor.Mint, error)
+	// EachUsableMint calls fn on every mint with a token that can still be used at
+	// now, until fn fails.
+	EachUsableMint(ctx context.Context, now time.Time, fn func(stagedoor.Mint) error) error
 	Principal(ctx context.Context, key stagedoor.PrincipalKey) (stagedoor.Principal, bool, error)
 	// GuestsOf returns whom a principal has invited: what they may do follows
 	// what the principal may.

@@ -134,6 +134,35 @@ func (e *Enforcer) watchBanned(ctx context.Context) {
 	}
 }
 
+// passSoon has the next pass come at once, and every token looked at, because
+// anybody may have lost a right.
+func (e *Enforcer) passSoon() {
+	select {
+	case e.everybody <- struct{}{}:
+	default:
+	}
+}
+
+// followAll decides about every token that can still be used, and watches for
+// those that allow more than their callers may do now. It does not ask LiveKit.
+func (e *Enforcer) followAll(ctx context.Context) {
+	err := e.People.EachUsableMint(ctx, e.Now(), func(m stagedoor.Mint) error {
+		t := target{m.Room, m.Identity}
+		who, ours, err := e.owner(ctx, t)
+		if err != nil || !ours {
+			return err
+		}
+		v, err := e.verdict(ctx, t, who, &stagedoor.Participant{}, false)
+		if err == nil { // else the pass decides
+			e.follow(t, who, v)
+		}
+		return ctx.Err()
+	})
+	if err != nil && ctx.Err() == nil {
+		e.Log.Error("looking at all tokens failed; the pass finds who lost a right", "err", err)
+	}
+}
+
 // runWatch looks into the watched rooms until ctx ends.
 func (e *Enforcer) runWatch(ctx context.Context) {
 	failures := 0

@@ -125,6 +125,30 @@ func TestLostRight_IsTakenFromASilentClientWithTheOldToken(t *testing.T) {
 	})
 }
 
+// A policy reload names nobody: whoever lost a right by it is found, also a
+// client inside that no event reported, and one that comes with an old token.
+func TestPolicyChange_ReachesSilentClientsInsideAndTokensOutside(t *testing.T) {
+	during(t, func(t *testing.T, w *world) {
+		w.decide(publish, nil)
+		w.enter("ann", "PA_1", publish, true)
+		w.mints[target{"r", "bob"}] = stagedoor.PrincipalKey{Issuer: "i", Subject: "bob"}
+		time.Sleep(10 * time.Second)
+		w.decide(watch, nil)
+		w.Recheck(t.Context(), "policy", nil)
+		time.Sleep(promised)
+		synctest.Wait()
+		if !w.now("ann").Same(watch) {
+			t.Error("the silent client inside may still publish")
+		}
+		w.enter("bob", "PA_2", publish, true)
+		time.Sleep(promised)
+		synctest.Wait()
+		if !w.now("bob").Same(watch) {
+			t.Error("the old token still publishes")
+		}
+	})
+}
+
 func TestStart_WatchesForThoseWhoWereBannedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

@@ -165,6 +165,31 @@ func (s *Store) BannedMints(ctx context.Context, since time.Time) ([]stagedoor.M
 		WHERE m.minted_at >= $1 AND (b.until = 0 OR b.until > $2)`, millis(since), millis(s.Now()))
 }
 
+// EachUsableMint calls fn on every mint with a token that can still be used at
+// now, until fn fails. It reads some hundred at a time, so that fn may use the store.
+func (s *Store) EachUsableMint(ctx context.Context, now time.Time, fn func(stagedoor.Mint) error) error {
+	var room, identity string
+	for {
+		batch, err := s.mints(ctx, selectMint+`WHERE (room, identity) > ($1, $2) AND minted_at >= $3
+			ORDER BY room, identity LIMIT $4`, room, identity, millis(now.Add(-unknownLifetime-usableFor)), page)
+		if err != nil {
+			return err
+		}
+		for _, m := range batch {
+			room, identity = string(m.Room), string(m.Identity)
+			if !m.Expires.After(now) {
+				continue
+			}
+			if err := fn(m); err != nil {
+				return err
+			}
+		}
+		if len(batch) < page {
+			return nil
+		}
+	}
+}
+
 func (s *Store) mints(ctx context.Context, query string, args ...any) ([]stagedoor.Mint, error) {
 	var all []stagedoor.Mint
 	err := s.reads.each(ctx, query, args, func(scan scan) error {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -88,5 +90,31 @@ func TestLeave_AccountsForASessionWhoseArrivalWasNotReported(t *testing.T) {
 	since, err := s.Since(t.Context(), key, "r")
 	if err != nil || !since.Equal(came) {
 		t.Errorf("since %v, want %v; %v", since, came, err)
+	}
+}
+
+func TestEachUsableMint_SkipsThoseWhoseTokensHaveExpired(t *testing.T) {
+	s := mustOpen(t, filepath.Join(t.TempDir(), "test.db"))
+	now := time.Now()
+	for i := range 2*page + 7 {
+		m := stagedoor.Mint{
+			Room: "r", Identity: stagedoor.Identity(fmt.Sprintf("user-%04d", i)),
+			Principal: stagedoor.PrincipalKey{Issuer: "i", Subject: "ann"}, At: now, Expires: now.Add(time.Hour),
+		}
+		if i%2 == 1 {
+			m.Expires = now.Add(-2 * time.Hour)
+		}
+		if err := s.Minted(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := 0
+	err := s.EachUsableMint(t.Context(), now, func(stagedoor.Mint) error { seen++; return nil })
+	if err != nil || seen != page+4 {
+		t.Errorf("%d of %d, want every second one; %v", seen, 2*page+7, err)
+	}
+	stop := errors.New("stop")
+	if err := s.EachUsableMint(t.Context(), now, func(stagedoor.Mint) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
 	}
 }
