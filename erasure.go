@@ -49,7 +49,10 @@ type Erased struct {
 	Rewritten bool `json:"rewritten"`
 }
 
+// RemovedByModerator begins the reason of every ban that a moderator set.
+const RemovedByModerator = "removed by the moderator "
+
 // RemovedBy is the reason of a ban that a moderator set.
 func RemovedBy(moderator PrincipalKey) string {
-	return "removed by the moderator " + Printable(moderator.Subject) + " of " + Printable(moderator.Issuer)
+	return RemovedByModerator + Printable(moderator.Subject) + " of " + Printable(moderator.Issuer)
 }

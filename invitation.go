@@ -50,7 +50,7 @@ type Invitations interface {
 // InvitationBook keeps invitations.
 type InvitationBook interface {
 	// Add keeps an invitation, gives it its ID and times, and returns the secret
-	// that lets its guests in. Errors: InvalidRequest, when its maker has too many.
+	// that lets its guests in. Errors: RateLimited, when its maker has too many.
 	Add(ctx context.Context, invitation Invitation) (Invitation, Secret, error)
 	// Revoke takes an invitation back and has its guests put out. Errors:
 	// NotFound, when it is not that principal's.

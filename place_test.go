@@ -131,7 +131,7 @@ func TestSeatIsAskedForAndRefused(t *testing.T) {
 	if err != nil || got.MaxParticipants != 50 || s.mint.Seats != 50 || s.mint.SeatFor != 3*time.Minute || !s.mint.Alone {
 		t.Errorf("%+v %+v %v", got, s.mint, err)
 	}
-	for _, kind := range []Kind{RoomFull, AlreadyInRoom} {
+	for _, kind := range []Kind{RoomFull, AlreadyInRoom, RateLimited} {
 		s.minted = Refuse(kind, "no")
 		got, err = enter(d, Request{Room: "r"})
 		mustKind(t, "seat", err, kind)

@@ -42,7 +42,8 @@ type Memory interface {
 	Remember(ctx context.Context, principal Principal) (Principal, error)
 	// Minted marks a participant as the door's own, before its token leaves,
 	// and takes its seat. Errors: IdentityNotAllowed, when it is another
-	// principal's; RoomFull and AlreadyInRoom; any other means that it could
+	// principal's; RoomFull and AlreadyInRoom; RateLimited, when the principal has
+	// tokens for too many participants; any other means that it could
 	// not be marked.
 	Minted(ctx context.Context, mint Mint) error
 	// MintLater records a mint that Minted could not store, and its principal: in
@@ -320,7 +321,7 @@ func (d *Door) remember(ctx context.Context, principal Principal) (Principal, bo
 // watch and lives two minutes. Without the database there are no seats and no
 // session limits, so that a join which needs one fails. Errors:
 // IdentityNotAllowed, when the identity is another principal's in that room;
-// RoomFull; AlreadyInRoom; Unavailable.
+// RoomFull; AlreadyInRoom; RateLimited; Unavailable.
 func (d *Door) mark(ctx context.Context, principal Principal, decision Decision, mint Mint, remembered bool) (Decision, error) {
 	mint.Seats, mint.SeatFor, mint.Alone = decision.MaxParticipants, decision.TTL+seatSlack, decision.RefuseSecond
 	mint.Rights, mint.Expires = decision.Grants.Rights(), d.now().Add(decision.TTL)
@@ -351,7 +352,7 @@ func (d *Door) mark(ctx context.Context, principal Principal, decision Decision,
 	switch kind := KindOf(err); {
 	case err == nil && remembered:
 		return decision, nil
-	case kind == IdentityNotAllowed || kind == RoomFull || kind == AlreadyInRoom:
+	case kind == IdentityNotAllowed || kind == RoomFull || kind == AlreadyInRoom || kind == RateLimited:
 		return decision, err
 	case counted:
 		return decision, &Error{Kind: Unavailable, Detail: "seat availability is unknown; try again", RetryAfter: 5 * time.Second, Err: err}

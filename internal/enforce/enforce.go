@@ -32,8 +32,9 @@ const (
 	// mintsBack is how far back a principal's tokens are looked for: no token
 	// can be used for longer.
 	mintsBack = 26 * time.Hour
-	// maxMints bounds how many of a principal's tokens are looked for.
-	maxMints = 1000
+	// maxMints bounds how many of a principal's tokens are looked for: the store
+	// keeps no more.
+	maxMints = 5000
 )
 
 // Enforcer is safe for concurrent use. Nothing is enforced until Run runs.

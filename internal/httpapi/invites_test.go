@@ -138,7 +138,7 @@ func TestInvitersAreRefused(t *testing.T) {
 		"who does not publish, guests": {invite(`,"publish":true`), func(h *house) { h.rule.Grants.Publish = false }, 403, "field_not_allowed"},
 		"another type":                 {change(invite(""), "Content-Type", "text/plain"), nil, 415, "unsupported_media_type"},
 		"too large":                    {large, nil, 413, "body_too_large"},
-		"too many open ones":           {invite(""), func(h *house) { h.failure = stagedoor.Refuse(stagedoor.InvalidRequest, "too many") }, 400, "invalid_request"},
+		"too many open ones":           {invite(""), func(h *house) { h.failure = stagedoor.Refuse(stagedoor.RateLimited, "too many") }, 429, "rate_limited"},
 		"a full disk":                  {invite(""), func(h *house) { h.failure = io.ErrShortWrite }, 500, "internal"},
 	} {
 		t.Run(name, func(t *testing.T) {

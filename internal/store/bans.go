@@ -7,9 +7,12 @@ import (
 )
 
 // AddBan keeps a ban; it is on the disk when this returns. An ID that is
-// taken is an error.
+// taken is an error. Errors: RateLimited, when a moderator has set too many.
 func (s *Store) AddBan(ctx context.Context, b stagedoor.Ban) error {
 	return s.write(ctx, acknowledged, "keep a ban", func(t tx) error {
+		if err := s.dropEndedRemovals(t, b); err != nil {
+			return err
+		}
 		if _, err := t.exec("INSERT INTO bans (id, issuer, subject, room, until, reason, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 			b.ID, b.Principal.Issuer, b.Principal.Subject, string(b.Room), millis(b.Until), b.Reason, millis(b.CreatedAt)); err != nil {
 			return err

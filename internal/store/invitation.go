@@ -10,15 +10,10 @@ import (
 	"stagedoor"
 )
 
-// maxInvitations is how many invitations of one principal may be kept that
-// have not expired, revoked ones too: else one could make them without end.
-const maxInvitations = 200
-
 var (
 	errInvitation = stagedoor.Refuse(stagedoor.RoomForbidden, "the invitation does not let anybody in any more")
 	errUsedUp     = stagedoor.Refuse(stagedoor.RoomForbidden, "the invitation has been used up")
 	errClosed     = stagedoor.Refuse(stagedoor.Banned, "the invitation lets no new guests in now")
-	errTooMany    = stagedoor.Refuse(stagedoor.InvalidRequest, "you have 200 invitations that have not expired: wait until one has")
 	errNotTheirs  = stagedoor.Refuse(stagedoor.NotFound, "you have no such invitation")
 )
 
@@ -29,27 +24,28 @@ func hashOf(secret stagedoor.Secret) string {
 }
 
 // AddInvitation keeps an invitation, with an ID and a secret that are made
-// for it; it is on the disk when this returns. Errors: InvalidRequest, when
-// its maker has 200 that have not expired.
+// for it; it is on the disk when this returns. The oldest expired ones of its
+// maker make room for it. Errors: RateLimited, when the maker has too many.
 func (s *Store) AddInvitation(ctx context.Context, v stagedoor.Invitation) (stagedoor.Invitation, stagedoor.Secret, error) {
 	secret := stagedoor.NewSecret(stagedoor.InvitationPrefix + rand.Text())
 	v.ID, v.CreatedAt, v.Used, v.RevokedAt = "inv_"+rand.Text()[:16], s.Now(), 0, time.Time{}
-	full := false
-	err := s.write(ctx, acknowledged, "keep an invitation", func(t tx) error {
-		var open int64
-		_, err := t.row("SELECT COUNT(*) FROM invitations WHERE issuer = $1 AND subject = $2 AND expires_at > $3",
-			[]any{v.By.Issuer, v.By.Subject, millis(v.CreatedAt)}, &open)
-		if full = open >= maxInvitations; err != nil || full {
+	const doing = "keep an invitation"
+	m, err := invitationsOf(s.outside(ctx), v)
+	if err != nil {
+		return stagedoor.Invitation{}, stagedoor.Secret{}, wrap(doing, err)
+	}
+	if err := m.allows(v); err != nil {
+		return stagedoor.Invitation{}, stagedoor.Secret{}, err
+	}
+	err = s.write(ctx, acknowledged, doing, func(t tx) error {
+		if err := dropEndedInvitations(t, v); err != nil {
 			return err
 		}
-		_, err = t.exec(`INSERT INTO invitations (id, secret, issuer, subject, room, name, publish, uses, expires_at, created_at, revoked_at)
+		_, err := t.exec(`INSERT INTO invitations (id, secret, issuer, subject, room, name, publish, uses, expires_at, created_at, revoked_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`, v.ID, hashOf(secret), v.By.Issuer, v.By.Subject, string(v.Room), v.Name,
 			v.Publish, v.Uses, millis(v.Expires), millis(v.CreatedAt))
 		return err
 	})
-	if err == nil && full {
-		err = errTooMany
-	}
 	if err != nil {
 		return stagedoor.Invitation{}, stagedoor.Secret{}, err
 	}

@@ -10,7 +10,8 @@ import (
 // Minted keeps that a token was handed out to a participant, and holds its
 // seat where the room is capped; m.At is now when it is zero. Without a cap it
 // writes nothing when that is kept of the last hour. Errors: RoomFull,
-// AlreadyInRoom, IdentityNotAllowed.
+// AlreadyInRoom, IdentityNotAllowed; RateLimited, when the principal has tokens
+// for too many participants.
 func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 	if m.Principal.Issuer == "" || m.Principal.Subject == "" {
 		return wrap("keep a mint", errNobody)
@@ -35,6 +36,11 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 			return err
 		}
 	}
+	if !ok || kept.Principal != m.Principal {
+		if _, err := mintsFull(s.outside(ctx), m); err != nil {
+			return err
+		}
+	}
 	if m.Seats > 0 {
 		if err := s.plainlyFull(ctx, m); err != nil {
 			return err
@@ -51,6 +57,11 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 		if taken && now != m.Principal && (now != kept.Principal || at != millis(kept.At)) {
 			refused = errTaken // another was faster
 			return nil
+		}
+		if !taken || now != m.Principal {
+			if err := dropEndedMints(t, m); err != nil {
+				return err
+			}
 		}
 		if counted {
 			if err := s.takeSeat(t, m); stagedoor.KindOf(err) != stagedoor.Internal {

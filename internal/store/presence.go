@@ -34,6 +34,9 @@ func (s *Store) Leave(ctx context.Context, p stagedoor.Participant, at time.Time
 			ON CONFLICT (room, sid) DO UPDATE SET noted_at = excluded.noted_at, left_at = excluded.left_at
 			WHERE presence.left_at = 0`,
 			string(p.Room), p.SID, string(p.Identity), millis(p.JoinedAt), p.Standard, millis(s.Now()), millis(at))
+		if err == nil {
+			err = dropOldVisits(t, p.Room, p.Identity)
+		}
 		if err != nil || p.JoinedAt.IsZero() {
 			return err
 		}
@@ -118,9 +121,12 @@ func (s *Store) Reconcile(ctx context.Context, room stagedoor.Room, listed []sta
 				return err
 			}
 		}
-		for sid := range kept {
+		for sid, left := range kept {
 			if _, err := t.exec(`UPDATE presence SET left_at = $3, noted_at = $4
 				WHERE room = $1 AND sid = $2 AND left_at = 0 AND joined_at < $3 AND noted_at < $3`, string(room), sid, millis(asked), now); err != nil {
+				return err
+			}
+			if err := dropOldVisits(t, room, left.Identity); err != nil {
 				return err
 			}
 		}
