@@ -28,6 +28,7 @@ var layers = map[string]int{
 	"internal/audit":     1,
 	"internal/authn":     1,
 	"internal/billing":   1,
+	"internal/clockskew": 1,
 	"internal/config":    1,
 	"internal/inflight":  1,
 	"internal/livekit":   1,
@@ -63,6 +64,7 @@ var sideways = map[string]string{
 	"internal/authn -> internal/inflight":       "a caller who waits for an issuer's keys holds no running slot",
 	"internal/billing -> internal/inflight":     "a caller who waits for Stripe holds no running slot",
 	"internal/livekit -> internal/inflight":     "a caller who waits for LiveKit holds no running slot",
+	"internal/livekit -> internal/clockskew":    "a refused call says how far the clocks are apart",
 }
 
 // TestFence keeps the layers: imports go down only, the domain has the standard

@@ -97,7 +97,7 @@ func (c *checkCmd) token(a *app, cfg *config.Config) error {
 	for _, s := range cfg.Secrets() {
 		ring.Secrets = append(ring.Secrets, check.NamedSecret{Name: s.Name, Value: s.Value})
 	}
-	if callers, err := newAuthenticator(cfg, issuers, cfg.LiveKitAPIKey, a.now, unheard()); err == nil && len(issuers) > 0 {
+	if callers, err := a.newAuthenticator(cfg, issuers, cfg.LiveKitAPIKey, unheard()); err == nil && len(issuers) > 0 {
 		ring.Accept = func(ctx context.Context, token stagedoor.Secret) error {
 			return accept(ctx, callers, stagedoor.NewCredential(token.Reveal()))
 		}

@@ -17,6 +17,7 @@ import (
 	"stagedoor"
 	"stagedoor/client"
 	"stagedoor/docs"
+	"stagedoor/internal/clockskew"
 	"stagedoor/internal/config"
 	"stagedoor/internal/devserver"
 	"stagedoor/internal/httpapi"
@@ -78,12 +79,13 @@ var errLiveKitEnded = errors.New("the LiveKit server ended")
 
 // serve opens the door for the demo callers and for those the configuration names.
 func (c *devCmd) serve(ctx context.Context, a *app, cfg *config.Config, d deployment, listeners []*net.TCPListener, log *slog.Logger) error {
+	a.clocks = clockskew.NewMonitor(a.now, log)
 	rules, err := a.openPolicy(cfg, demoPolicy, log)
 	if err != nil {
 		return err
 	}
 	issuers := issuersFrom(cfg, rules.Issuers())
-	configured, err := newAuthenticator(cfg, issuers, d.key, a.now, log)
+	configured, err := a.newAuthenticator(cfg, issuers, d.key, log)
 	if err != nil {
 		return failure{exitUsage, err}
 	}

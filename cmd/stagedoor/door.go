@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/url"
 	"reflect"
-	"time"
 
 	"stagedoor"
 	"stagedoor/internal/authn"
@@ -16,8 +15,8 @@ import (
 )
 
 // newAuthenticator builds the callers' issuers.
-func newAuthenticator(cfg *config.Config, issuers []authn.Issuer, mintingKey string, now func() time.Time, log *slog.Logger) (*authn.Authenticator, error) {
-	return authn.New(authn.Options{Issuers: issuers, MintingKeys: []string{mintingKey, cfg.LiveKitAPIKeyPrevious}, PlainHTTP: config.PrivateHost, Now: now, Log: log})
+func (a *app) newAuthenticator(cfg *config.Config, issuers []authn.Issuer, mintingKey string, log *slog.Logger) (*authn.Authenticator, error) {
+	return authn.New(authn.Options{Transport: a.clocks.Transport("issuer", authn.NewTransport()), Issuers: issuers, MintingKeys: []string{mintingKey, cfg.LiveKitAPIKeyPrevious}, PlainHTTP: config.PrivateHost, Now: a.now, Log: log})
 }
 
 // issuersFrom are the issuers whose callers' tokens are taken: those of the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"stagedoor/internal/audit"
 	"stagedoor/internal/authn"
 	"stagedoor/internal/billing"
+	"stagedoor/internal/clockskew"
 	"stagedoor/internal/config"
 	"stagedoor/internal/enforce"
 	"stagedoor/internal/httpapi"
@@ -32,6 +34,7 @@ type house struct {
 	events   *livekit.WebhookVerifier
 	admin    *httpapi.Admin
 	rules    *policy.Source
+	clocks   *clockskew.Monitor
 	pinging  sync.Mutex
 	pinged   time.Time
 	pingErr  error
@@ -73,13 +76,13 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 	if err != nil {
 		return nil, err
 	}
-	h := &house{store: kept, rules: rules, log: log, now: a.now}
+	h := &house{store: kept, rules: rules, clocks: a.clocks, log: log, now: a.now}
 	h.changes = &changeRecorder{queue: make(chan stagedoor.AuditRecord, maxQueuedChanges), write: h.audit, log: log}
 	changed := func(cause string) func(context.Context, []stagedoor.PrincipalKey) {
 		return func(ctx context.Context, keys []stagedoor.PrincipalKey) { h.enforcer.Recheck(ctx, cause, keys) }
 	}
 	if h.bans, err = enforce.LoadBans(ctx, kept, a.now, log, changed("ban")); err == nil {
-		h.billing, err = newBilling(ctx, cfg, issuers.prefixes, p, kept, a.now, log, func(keys []stagedoor.PrincipalKey) { changed("billing")(ctx, keys) })
+		h.billing, err = a.newBilling(ctx, cfg, issuers.prefixes, p, kept, log, func(keys []stagedoor.PrincipalKey) { changed("billing")(ctx, keys) })
 	}
 	if err != nil {
 		_ = kept.Close()
@@ -94,7 +97,8 @@ func newHouse(ctx context.Context, a *app, cfg *config.Config, d deployment, cal
 	if h.billing != nil {
 		h.door.Entitlements, mid.Entitlements = h.billing, h.billing.Known()
 	}
-	rooms := &livekit.RoomService{URL: d.api, Key: d.key, Secret: d.secret, Now: a.now}
+	rooms := &livekit.RoomService{URL: d.api, Key: d.key, Secret: d.secret, Now: a.now,
+		Client: &http.Client{Transport: a.clocks.Transport("livekit", http.DefaultTransport)}}
 	h.enforcer = enforce.New(enforce.Options{People: kept, Presence: kept, Places: kept, Rooms: rooms, Media: rooms, Decide: mid.Decide, OnChange: h.changes.add, Now: a.now, Log: log})
 	h.door.Moderators = enforce.Moderator{Enforcer: h.enforcer, Ban: h.bans.Add}
 	h.events = &livekit.WebhookVerifier{Keys: map[string]stagedoor.Secret{d.key: d.secret}, Now: a.now}
@@ -115,7 +119,7 @@ func openStore(ctx context.Context, cfg *config.Config, prefixes []string, path 
 }
 
 // newBilling follows Stripe, or is nil where no key names an account.
-func newBilling(ctx context.Context, cfg *config.Config, prefixes []string, p plans, kept *store.Store, now func() time.Time, log *slog.Logger, changed func([]stagedoor.PrincipalKey)) (*billing.Billing, error) {
+func (a *app) newBilling(ctx context.Context, cfg *config.Config, prefixes []string, p plans, kept *store.Store, log *slog.Logger, changed func([]stagedoor.PrincipalKey)) (*billing.Billing, error) {
 	if p.key.Empty() {
 		return nil, nil
 	}
@@ -123,7 +127,7 @@ func newBilling(ctx context.Context, cfg *config.Config, prefixes []string, p pl
 		Key: p.key, WebhookSecrets: p.secrets, APIURL: p.url, Store: kept,
 		Rules:         billing.Rules{Statuses: cfg.BillingStatuses, Grace: cfg.BillingGrace},
 		CustomerClaim: cfg.CustomerClaim, SubscriptionClaim: cfg.SubscriptionClaim, IdentityPrefixes: prefixes,
-		Changed: changed, Now: now, Log: log,
+		Changed: changed, Transport: a.clocks.Transport("stripe", http.DefaultTransport), Now: a.now, Log: log,
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"stagedoor/internal/clockskew"
 	"stagedoor/internal/config"
 )
 
@@ -70,6 +71,8 @@ type app struct {
 	envFile string
 	stdio
 	now func() time.Time
+	// clocks measures other servers' clocks; nil: nobody does.
+	clocks *clockskew.Monitor
 }
 
 // failure is an error with an exit status; its text is for people.

@@ -168,6 +168,7 @@ func (o *observers) state() metrics.State {
 		s.Stripe = &metrics.Stripe{Succeeded: b.Stripe.Calls - b.Stripe.Failures, Failed: b.Stripe.Failures, LastSuccess: b.Stripe.LastSuccess,
 			BreakerOpen: b.Stripe.OpenUntil.After(now), EventsReadAt: b.EventsReadAt, ComparedAt: b.ComparedAt}
 	}
+	s.ClockSkew = o.house.clocks.Skews()
 	if o.expiry != nil {
 		s.CertificateExpiry = o.expiry()
 	}

@@ -96,7 +96,7 @@ func (a *app) operateDirectly(cfg *config.Config) (*operations, error) {
 	d := desk{store: kept, bans: bans, ending: a.ctx, issuers: who, rules: rules, audit: door.AuditLog.Record, now: a.now}
 	door.Bans, door.Sessions, door.Invitations = bans, kept, kept
 	stop := func() {}
-	if d.billing, err = newBilling(a.ctx, cfg, who.prefixes, plansOf(cfg), kept, a.now, log, nil); err != nil {
+	if d.billing, err = a.newBilling(a.ctx, cfg, who.prefixes, plansOf(cfg), kept, log, nil); err != nil {
 		_ = kept.Close()
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"stagedoor/client"
 	"stagedoor/docs"
+	"stagedoor/internal/clockskew"
 	"stagedoor/internal/config"
 	"stagedoor/internal/httpapi"
 	"stagedoor/internal/policy"
@@ -31,6 +32,7 @@ func (*serveCmd) Run(a *app) error {
 	log := newLogger(cfg, a.err)
 	warn(log, report)
 	d := deployment{url: cfg.ClientURL(), api: cfg.APIURL(), key: cfg.LiveKitAPIKey, secret: cfg.LiveKitAPISecret}
+	a.clocks = clockskew.NewMonitor(a.now, log)
 	rules, err := a.openPolicy(cfg, "", log)
 	if err != nil {
 		return err
@@ -46,7 +48,7 @@ func (*serveCmd) Run(a *app) error {
 	if err != nil {
 		return failure{exitUsage, err}
 	}
-	callers, err := newAuthenticator(cfg, issuers, d.key, a.now, log)
+	callers, err := a.newAuthenticator(cfg, issuers, d.key, log)
 	if err != nil {
 		return failure{exitUsage, err}
 	}

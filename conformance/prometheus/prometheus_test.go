@@ -93,7 +93,8 @@ func TestRealPrometheusScrapesARealDoor(t *testing.T) {
 	var text string
 	d.until(t, "Stripe has been followed", func() bool {
 		_, text = d.scrape(t, adminToken)
-		return strings.Contains(text, "\nstagedoor_stripe_compared_timestamp_seconds ") && strings.Contains(text, "\nstagedoor_ready 1\n") && strings.Contains(text, "\nstagedoor_jwks_age_seconds{")
+		return strings.Contains(text, "\nstagedoor_stripe_compared_timestamp_seconds ") && strings.Contains(text, "\nstagedoor_ready 1\n") && strings.Contains(text, "\nstagedoor_jwks_age_seconds{") &&
+			strings.Contains(text, `stagedoor_clock_skew_seconds{peer="issuer"} `) && strings.Contains(text, `stagedoor_clock_skew_seconds{peer="stripe"} `)
 	})
 	promtool(t, text, "check", "metrics")
 	names := namesIn(text)

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -144,16 +145,31 @@ func validateTimes(claims stagedoor.Claims, now time.Time) error {
 	}
 	nbf, present, ok := numericDate(claims, "nbf")
 	if present && (!ok || nbf > at+slack) {
-		return invalid("the token is not valid yet (nbf)", "nbf")
+		return invalid("the token is not valid yet (nbf)"+apart(ok, ", for %v more: ", nbf-at), "nbf")
 	}
 	iat, present, ok := numericDate(claims, "iat")
 	if present && (!ok || iat > at+slack) {
-		return invalid("the token was issued in the future (iat)", "iat")
+		return invalid("the token was issued in the future (iat)"+apart(ok, ", in %v: ", iat-at), "iat")
 	}
 	if at >= exp+slack {
-		return &stagedoor.Error{Kind: stagedoor.ExpiredToken, Detail: "the token has expired"}
+		detail := "the token has expired" + apart(true, ", %v ago; if it is new, ", at-exp)
+		return &stagedoor.Error{Kind: stagedoor.ExpiredToken, Detail: detail}
 	}
 	return nil
+}
+
+// plausibleSkew is how far a clock may be wrong. What is further off is an old
+// token, or a mistake.
+const plausibleSkew = 10 * time.Minute
+
+// apart names the clocks when a token is refused by as many seconds as a wrong
+// clock explains; else it is empty.
+func apart(ok bool, text string, seconds float64) string {
+	if !ok || seconds > plausibleSkew.Seconds() {
+		return ""
+	}
+	by := time.Duration(math.Ceil(seconds)) * time.Second
+	return fmt.Sprintf(text, by) + "the clock of its issuer or of this server is wrong"
 }
 
 // numericDate reads seconds since 1970. ok is false for another type and for

@@ -35,15 +35,21 @@ type fetcher struct {
 
 func newFetcher(issuer, jwksURL string, plainHTTP func(string) bool, transport http.RoundTripper) *fetcher {
 	if transport == nil {
-		bounded := http.DefaultTransport.(*http.Transport).Clone()
-		bounded.MaxResponseHeaderBytes = 64 << 10
-		transport = bounded
+		transport = NewTransport()
 	}
 	if plainHTTP == nil {
 		plainHTTP = func(string) bool { return false }
 	}
 	return &fetcher{issuer: issuer, jwksURL: jwksURL, plainHTTP: plainHTTP,
 		client: &http.Client{Transport: transport, CheckRedirect: sameHost}}
+}
+
+// NewTransport returns the transport that is used without [Options.Transport]:
+// net/http's own, which reads headers of 64 KiB at most.
+func NewTransport() http.RoundTripper {
+	bounded := http.DefaultTransport.(*http.Transport).Clone()
+	bounded.MaxResponseHeaderBytes = 64 << 10
+	return bounded
 }
 
 // sameHost follows up to three redirects within one host, never to plain HTTP.

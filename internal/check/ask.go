@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"stagedoor"
+	"stagedoor/internal/clockskew"
 )
 
 // maxAnswer is the most that is read of an answer, in bytes.
@@ -80,13 +81,12 @@ func (t *Target) ask(ctx context.Context, q question) (answer, error) {
 	}
 	defer func() { _ = response.Body.Close() }()
 	a := answer{status: response.StatusCode, header: response.Header, took: time.Since(before)}
+	received := t.Now() // of the header: a long body takes its time
+	skew, dated := clockskew.Of(response.Header, received.Add(-a.took), received)
 	if a.body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer)); err != nil {
 		return answer{}, err
 	}
-	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
-		// Date has whole seconds: half a second of either side is nothing.
-		a.dated, a.skew = true, t.Now().Add(-a.took/2).Sub(date.Add(500*time.Millisecond))
-	}
+	a.skew, a.dated = skew.Ahead, dated
 	return a, nil
 }
 

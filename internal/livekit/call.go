@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"stagedoor/internal/clockskew"
 	"stagedoor/internal/inflight"
 
 	"stagedoor"
@@ -60,11 +61,15 @@ func (s *RoomService) call(ctx context.Context, method string, grant adminGrant,
 		return nil, false, err
 	}
 	defer inflight.Yield(ctx)()
+	sent := s.Now()
 	response, err := s.client().Do(request)
 	if err != nil {
 		return nil, false, noAnswer(tellable(ctx, err))
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusUnauthorized {
+		return nil, false, noAnswer(keyRefused(response.Header, sent, s.Now()))
+	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
 	if err != nil {
 		return nil, false, noAnswer(tellable(ctx, err))
@@ -73,6 +78,18 @@ func (s *RoomService) call(ctx context.Context, method string, grant adminGrant,
 		return nil, false, noAnswer(errors.New("LiveKit's answer is longer than 10 MiB"))
 	}
 	return readReply(response.StatusCode, body)
+}
+
+// keyRefused is ErrKeyRefused, and says how far the clocks are apart when that
+// may be the reason: LiveKit accepts a token up to a minute early or late.
+//
+// SPEC: livekit/protocol auth/verifier.go tokenLeeway.
+func keyRefused(header http.Header, sent, received time.Time) error {
+	skew, ok := clockskew.Of(header, sent, received)
+	if !ok || !skew.Exceeds(30*time.Second) {
+		return ErrKeyRefused
+	}
+	return fmt.Errorf("%w: this machine's clock is %s", ErrKeyRefused, skew.Against("LiveKit's"))
 }
 
 // request builds the call. Errors: Internal.
@@ -109,9 +126,6 @@ func (s *RoomService) client() *http.Client {
 //
 // SPEC: twitchtv.github.io/twirp/docs/spec_v7.html, error codes.
 func readReply(status int, body []byte) (*message, bool, error) {
-	if status == http.StatusUnauthorized {
-		return nil, false, noAnswer(ErrKeyRefused)
-	}
 	reply := parse(body)
 	if status == http.StatusOK {
 		if err := reply.failure(); err != nil {

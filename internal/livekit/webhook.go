@@ -5,12 +5,14 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"stagedoor"
+	"stagedoor/internal/clockskew"
 )
 
 const (
@@ -86,7 +88,7 @@ func (v *WebhookVerifier) verify(authorization string, body []byte) error {
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(),
 		jwt.WithLeeway(webhookLeeway), jwt.WithTimeFunc(v.Now), jwt.WithStrictDecoding())
 	if _, err := parser.ParseWithClaims(token, &claims, v.secret); err != nil {
-		return plainly(err)
+		return byTime(plainly(err), claims, v.now())
 	}
 	sum := sha256.Sum256(body)
 	want := base64.StdEncoding.EncodeToString(sum[:])
@@ -105,6 +107,26 @@ func (v *WebhookVerifier) secret(token *jwt.Token) (any, error) {
 		return nil, errUnknownKey
 	}
 	return []byte(secret.Reveal()), nil
+}
+
+// now is the verifier's time.
+func (v *WebhookVerifier) now() time.Time {
+	if v.Now == nil {
+		return time.Now()
+	}
+	return v.Now()
+}
+
+// byTime adds to a refusal by time how far off the event is, and that a clock
+// may be wrong. The signature holds then: the parser looks at times last.
+func byTime(reason error, claims webhookClaims, now time.Time) error {
+	switch {
+	case errors.Is(reason, jwt.ErrTokenExpired) && claims.ExpiresAt != nil:
+		return fmt.Errorf("%w, %s ago: it came late, or the clock of LiveKit or of this server is wrong", reason, clockskew.Say(now.Sub(claims.ExpiresAt.Time)))
+	case errors.Is(reason, jwt.ErrTokenNotValidYet) && claims.NotBefore != nil:
+		return fmt.Errorf("%w, for %s more: the clock of LiveKit or of this server is wrong", reason, clockskew.Say(claims.NotBefore.Sub(now)))
+	}
+	return reason
 }
 
 // plainly is the reason for the log without text of the token's.

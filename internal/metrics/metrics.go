@@ -41,6 +41,7 @@ var (
 	causes      = []string{"billing", "ban", "policy", "invitation", "joined", "pass", "known_end"}
 	corrections = []string{"update", "remove", "failed"}
 	limits      = []string{"address", "failures", "user"}
+	peers       = []string{"livekit", "issuer", "stripe"}
 	writes      = []string{"acknowledged", "retold"}
 )
 

@@ -17,7 +17,7 @@ func full() State {
 	return State{Now: now, Ready: &yes, Issuers: []IssuerKeys{{Issuer: "https://a.example", Keys: 2, ConfirmedAt: now.Add(-time.Minute)}, {Issuer: "https://b.example", Failures: 7}},
 		Stripe: &Stripe{Succeeded: 5, Failed: 2, LastSuccess: now, BreakerOpen: true, EventsReadAt: now, ComparedAt: now},
 		Counts: &Counts{Pending: 3, Customers: 9, OldestHint: now.Add(-10 * time.Second), Participants: 4, Rooms: 2, DatabaseBytes: 100, DiskFreeBytes: 1000},
-		Bans:   1, PolicyLoaded: now, PolicyRefused: 1, CertificateExpiry: now, Spans: &Spans{1, 2, 3}}
+		Bans:   1, PolicyLoaded: now, PolicyRefused: 1, CertificateExpiry: now, ClockSkew: map[string]time.Duration{"livekit": -40 * time.Second, "stripe": time.Second, "stranger": time.Hour}, Spans: &Spans{1, 2, 3}}
 }
 
 func series(t *testing.T, m *Metrics) int {
@@ -110,7 +110,7 @@ func TestStateIsToldAsFarAsItIsKnown(t *testing.T) {
 		`stagedoor_stripe_requests_total{outcome="failed"} 2`, "stagedoor_stripe_breaker_open 1", "stagedoor_stripe_customers_pending 3",
 		"stagedoor_stripe_oldest_hint_age_seconds 10", "stagedoor_participants 4", "stagedoor_rooms 2", "stagedoor_bans 1",
 		"stagedoor_database_disk_free_bytes 1000", "stagedoor_policy_reload_failures_total 1", "stagedoor_tls_certificate_expiry_timestamp_seconds 1.8e+09",
-		`stagedoor_trace_spans_total{outcome="dropped"} 2`,
+		`stagedoor_trace_spans_total{outcome="dropped"} 2`, `stagedoor_clock_skew_seconds{peer="livekit"} -40`, `stagedoor_clock_skew_seconds{peer="stripe"} 1`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("not there: %s", line)

@@ -26,6 +26,9 @@ type State struct {
 	PolicyRefused int64
 	// CertificateExpiry is when the door's own TLS certificate ends.
 	CertificateExpiry time.Time
+	// ClockSkew is how far this machine's clock is ahead of a peer's: of
+	// livekit, issuer or stripe, where it is known.
+	ClockSkew map[string]time.Duration
 	// Spans is nil where traces are not sent.
 	Spans *Spans
 }
@@ -95,6 +98,7 @@ var stateMetrics = [][3]string{
 	{"policy_loaded_timestamp_seconds", "", "When the policy in force was read."},
 	{"policy_reload_failures_total", "", "Policy files that were not taken since the start; the rules in force stayed."},
 	{"tls_certificate_expiry_timestamp_seconds", "", "When the door's own TLS certificate ends."},
+	{"clock_skew_seconds", "peer", "How far this machine's clock is ahead of another server's, as of its latest answer."},
 	{"trace_spans_total", "outcome", "Spans of traces: exported, dropped because too many were waiting, failed because nobody took them."},
 }
 
@@ -157,6 +161,11 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	at("policy_loaded_timestamp_seconds", s.PolicyLoaded)
 	count("policy_reload_failures_total", s.PolicyRefused)
 	at("tls_certificate_expiry_timestamp_seconds", s.CertificateExpiry)
+	for _, peer := range peers {
+		if skew, known := s.ClockSkew[peer]; known {
+			gauge("clock_skew_seconds", skew.Seconds(), peer)
+		}
+	}
 	if s.Spans != nil {
 		count("trace_spans_total", s.Spans.Exported, "exported")
 		count("trace_spans_total", s.Spans.Dropped, "dropped")
