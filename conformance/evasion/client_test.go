@@ -66,7 +66,7 @@ func enter(serverURL, token string, k kind) (*client, error) {
 	}
 	go c.listen()
 	if k.publish {
-		return c, c.offer()
+		_ = c.offer() // fails when the server has ended the session already
 	}
 	return c, nil
 }

@@ -157,9 +157,10 @@ func (p *program) join(t *testing.T, subject, room string) joined {
 	return answer
 }
 
-func (p *program) ban(t *testing.T, subject string) {
+// operate runs an operator's command against the program.
+func (p *program) operate(t *testing.T, args ...string) {
 	t.Helper()
-	command := exec.Command(p.binary, "ban", subject)
+	command := exec.Command(p.binary, args...)
 	command.Env = append(os.Environ(), "ADMIN_URL="+p.admin)
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -196,7 +197,7 @@ func TestBan_HoldsAgainstEveryKindOfClient(t *testing.T) {
 				t.Errorf("%s: did not stay before the ban", k.name)
 			default:
 			}
-			p.ban(t, subject)
+			p.operate(t, "ban", subject)
 			stays := []time.Duration{c.stays()}
 			for _, pause := range []time.Duration{0, 300 * time.Millisecond, 2 * time.Second, 5 * time.Second} {
 				time.Sleep(pause)
@@ -219,6 +220,34 @@ func TestBan_HoldsAgainstEveryKindOfClient(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// forget deletes who the caller is, and leaves the ban: the token still held is
+// of somebody unknown then, who has no rights.
+func TestForget_LetsNoBannedCallerBackIn(t *testing.T) {
+	p := start(t)
+	for _, k := range []kind{kinds[0], kinds[2]} {
+		subject := "forgotten" + strings.ReplaceAll(k.name, " ", "")
+		first := p.join(t, subject, "room-of-"+subject).Token
+		c, err := enter(p.livekit, first, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.operate(t, "ban", subject)
+		c.stays()
+		time.Sleep(time.Second) // until LiveKit has told that they left
+		p.operate(t, "forget", "--user", subject, "--yes")
+		for range 3 {
+			if c, err = enter(p.livekit, c.token(first), k); err != nil {
+				t.Fatal(err)
+			}
+			stay := c.stays()
+			t.Logf("%-17s stays %v", k.name, stay)
+			if stay > bound {
+				t.Errorf("%s: stayed for %v", k.name, stay)
+			}
+		}
+	}
 }
 
 // Visits that no arrival is reported of, and that end before the next pass,
