@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"stagedoor"
 )
 
 // durability says what a committed write survives. All survive the end of
@@ -172,15 +174,20 @@ func (w *writer) setMode(ctx context.Context, d durability) error {
 	return nil
 }
 
-// write runs fn in a transaction; doing says in an error what failed.
+// write runs fn in a transaction; doing says in an error what failed. Errors:
+// those of fn; Unavailable when what was to be acknowledged cannot be stored.
 func (s *Store) write(ctx context.Context, d durability, doing string, fn func(tx) error) error {
-	if s.Wrote == nil {
-		return wrap(doing, s.writes.do(ctx, d, fn))
-	}
 	began := time.Now()
 	err := s.writes.do(ctx, d, fn)
-	s.Wrote(d == acknowledged, time.Since(began), err)
-	return wrap(doing, err)
+	if s.Wrote != nil {
+		s.Wrote(d == acknowledged, time.Since(began), err)
+	}
+	var refused *stagedoor.Error
+	if err == nil || d == retold || errors.As(err, &refused) || ctx.Err() != nil {
+		return wrap(doing, err)
+	}
+	return &stagedoor.Error{Kind: stagedoor.Unavailable, RetryAfter: 5 * time.Second, Err: wrap(doing, err),
+		Detail: "the database cannot be written, so nothing was changed; the server's log says why"}
 }
 
 // tx is a transaction. It must not outlive the function it was given to.
