@@ -60,6 +60,17 @@ func TestMinted_RefusesACallerWithTooManyUsableTokens(t *testing.T) {
 	}
 }
 
+// The token of a late mint was handed out: without its mint no ban would reach it.
+func TestWriteLate_IsNotBounded(t *testing.T) {
+	f := newFixture(t)
+	f.fillMints(ann, maxMints, f.clock().Add(time.Hour))
+	m := stagedoor.Mint{Room: "late", Identity: "ann", Principal: ann, At: f.clock(), Expires: f.clock().Add(time.Minute)}
+	f.must(f.writeLate(t.Context(), lateMint{mint: m, principal: stagedoor.Principal{Issuer: ann.Issuer, Subject: ann.Subject, Handle: "ann"}}))
+	if f.count("SELECT COUNT(*) FROM mints WHERE room = 'late'") != 1 {
+		t.Error("the mint was not stored")
+	}
+}
+
 func TestMinted_DropsMintsWhoseTokensAreOver(t *testing.T) {
 	f := newFixture(t)
 	f.fillMints(ann, maxMints, f.clock().Add(30*time.Minute))

@@ -112,7 +112,7 @@ func (s *Store) writeLate(ctx context.Context, m lateMint) error {
 		return err
 	}
 	m.mint.Seats, m.mint.Alone = 0, false
-	return s.Minted(ctx, m.mint)
+	return s.minted(ctx, m.mint, false)
 }
 
 // errMoved means that the database file is not the one that was opened.

@@ -12,7 +12,11 @@ import (
 // writes nothing when that is kept of the last hour. Errors: RoomFull,
 // AlreadyInRoom, IdentityNotAllowed; RateLimited, when the principal has tokens
 // for too many participants.
-func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
+func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error { return s.minted(ctx, m, true) }
+
+// minted is Minted. A mint whose token was handed out already is not bounded: a
+// removal must find it.
+func (s *Store) minted(ctx context.Context, m stagedoor.Mint, bounded bool) error {
 	if m.Principal.Issuer == "" || m.Principal.Subject == "" {
 		return wrap("keep a mint", errNobody)
 	}
@@ -31,20 +35,8 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 	if ok && kept.Principal == m.Principal && kept.Expires.After(m.At) {
 		m.Rights |= kept.Rights // the earlier token can still be used
 	}
-	if ok && kept.Principal != m.Principal {
-		if err := s.checkTaken(ctx, m, age); err != nil {
-			return err
-		}
-	}
-	if !ok || kept.Principal != m.Principal {
-		if _, err := mintsFull(s.outside(ctx), m); err != nil {
-			return err
-		}
-	}
-	if m.Seats > 0 {
-		if err := s.plainlyFull(ctx, m); err != nil {
-			return err
-		}
+	if err := s.checkMint(ctx, m, kept, bounded); err != nil {
+		return err
 	}
 	var refused error
 	err = s.write(ctx, retold, "keep a mint", func(t tx) error {
@@ -58,7 +50,7 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 			refused = errTaken // another was faster
 			return nil
 		}
-		if !taken || now != m.Principal {
+		if bounded && (!taken || now != m.Principal) {
 			if err := dropEndedMints(t, m); err != nil {
 				return err
 			}
@@ -71,17 +63,40 @@ func (s *Store) Minted(ctx context.Context, m stagedoor.Mint) error {
 				return err
 			}
 		}
-		_, err = t.exec(`INSERT INTO mints (room, identity, issuer, subject, minted_at, rights, expires_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (room, identity) DO UPDATE SET issuer = excluded.issuer, subject = excluded.subject,
-				minted_at = excluded.minted_at, rights = excluded.rights, expires_at = excluded.expires_at`,
-			string(m.Room), string(m.Identity), m.Principal.Issuer, m.Principal.Subject, millis(m.At),
-			int64(m.Rights), millis(m.Expires))
-		return err
+		return putMint(t, m)
 	})
 	if err == nil {
 		err = refused
 	}
+	return err
+}
+
+// checkMint refuses what is refused for certain, without the turn to write.
+// kept is the stored mint of the same participant; the zero value is none.
+func (s *Store) checkMint(ctx context.Context, m, kept stagedoor.Mint, bounded bool) error {
+	if kept.Principal != (stagedoor.PrincipalKey{}) && kept.Principal != m.Principal {
+		if err := s.checkTaken(ctx, m, m.At.Sub(kept.At)); err != nil {
+			return err
+		}
+	}
+	if bounded && kept.Principal != m.Principal {
+		if _, err := mintsFull(s.outside(ctx), m); err != nil {
+			return err
+		}
+	}
+	if m.Seats > 0 {
+		return s.plainlyFull(ctx, m)
+	}
+	return nil
+}
+
+func putMint(t tx, m stagedoor.Mint) error {
+	_, err := t.exec(`INSERT INTO mints (room, identity, issuer, subject, minted_at, rights, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (room, identity) DO UPDATE SET issuer = excluded.issuer, subject = excluded.subject,
+			minted_at = excluded.minted_at, rights = excluded.rights, expires_at = excluded.expires_at`,
+		string(m.Room), string(m.Identity), m.Principal.Issuer, m.Principal.Subject, millis(m.At),
+		int64(m.Rights), millis(m.Expires))
 	return err
 }
 
