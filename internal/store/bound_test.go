@@ -96,9 +96,12 @@ func TestMinted_StaysExactUnderARace(t *testing.T) {
 	f := newFixture(t)
 	f.fillMints(ann, maxMints-5, f.clock().Add(time.Hour))
 	var group sync.WaitGroup
+	f.writes.turn <- struct{}{} // so that all count before the first one writes
 	for i := range 40 {
 		group.Go(func() { _ = f.mint(ann, stagedoor.Room(fmt.Sprint("race-", i))) })
 	}
+	time.Sleep(200 * time.Millisecond)
+	<-f.writes.turn
 	group.Wait()
 	if n := f.count("SELECT COUNT(*) FROM mints WHERE subject = $1", ann.Subject); n != maxMints {
 		t.Errorf("%d mints are kept", n)
