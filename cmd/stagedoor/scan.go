@@ -25,14 +25,14 @@ type scanCmd struct {
 
 // Help is what stagedoor scan --help says besides the flags.
 func (*scanCmd) Help() string {
-	return `Looks for the secrets that are set in the environment and in .env (raw, base64, hex, escaped for URLs, JSON, HTML and programs, UTF-16), and for what looks like a secret key of Stripe, an API secret or token of LiveKit, or a private key. Looks into gzip, bzip2, zlib, zip, tar and images saved as tar; docs/operations.md lists what is looked for and what is not. Of brotli, zstd, xz and git's packs it says that it does not: git log -p --all | stagedoor scan -
+	return `Looks for the secrets that are set in the environment and in .env (raw, base64, hex, URL-encoded), and for what looks like a secret key of Stripe or LiveKit. Unpacks zip, tar, gzip and tar.gz once. docs/operations.md lists what is found and what is not. For more, use gitleaks or trufflehog.
 
-A secret is never printed. Symbolic links in directories are not followed. The .env file in use and the .git directory of what is named are left out unless they are named.
+A secret is never printed. Symbolic links in directories are not followed. The .env file in use and the .git directory of what is named are skipped unless they are named: git log -p --all | stagedoor scan -
 
-Exit status: 0 nothing found, 1 something found or not looked at, 2 usage.`
+Exit status: 0 nothing found, 1 something found or not scanned, 2 usage.`
 }
 
-// scanAnswer is what a program is told.
+// scanAnswer is the JSON answer.
 type scanAnswer struct {
 	// Secrets are the variables whose values were looked for, Short those whose
 	// values are too short for it.
@@ -42,20 +42,18 @@ type scanAnswer struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// Run looks for secrets, and fails where it finds one or cannot tell.
+// Run scans the paths. It fails when it finds a secret or cannot read something.
 func (c *scanCmd) Run(a *app) error {
 	cfg, report, err := a.configure(config.Offline)
 	if err != nil {
 		return err
 	}
 	secrets, answer := wanted(cfg, report)
-	shown := newScanProgress(a.err)
 	start := time.Now()
-	scanner := scan.New(scan.Options{Secrets: secrets, EnvFile: cmp.Or(a.envFile, ".env"), Stdin: os.Stdin, Progress: shown.tell})
-	seen, err := scanner.Run(a.ctx, c.Paths...)
-	shown.end()
-	seen.Unread = append(answer.Unread, seen.Unread...)
-	answer.Report = seen
+	options := scan.Options{Secrets: secrets, EnvFile: cmp.Or(a.envFile, ".env"), Stdin: os.Stdin}
+	result, err := scan.Run(a.ctx, options, c.Paths...)
+	result.Unread = append(answer.Unread, result.Unread...)
+	answer.Report = result
 	answer.Seconds = time.Since(start).Seconds()
 	switch {
 	case err != nil && a.ctx.Err() != nil:
@@ -76,8 +74,8 @@ func (c *scanCmd) Run(a *app) error {
 	return err
 }
 
-// wanted is what to look for: the configured secrets, and of addresses the
-// password alone. A secret that is set and cannot be used is said not to be looked for.
+// wanted returns what to look for: the configured secrets, and of addresses only
+// the password. A secret that is set but cannot be used is in the answer's Unread.
 func wanted(cfg *config.Config, report *config.Report) ([]scan.Secret, scanAnswer) {
 	answer := scanAnswer{Secrets: []string{}, Short: []string{}, Report: scan.Report{Unread: []scan.Note{}}}
 	var secrets []scan.Secret
@@ -104,59 +102,55 @@ func wanted(cfg *config.Config, report *config.Report) ([]scan.Secret, scanAnswe
 	return secrets, answer
 }
 
-// scanFor looks for the configured secrets in files, for stagedoor check.
-// What cannot be looked at is an error: nobody knows what is in there.
+// scanFor looks for the configured secrets in files, for stagedoor check. What
+// cannot be read counts as a find, because it may hold a secret.
 func scanFor(a *app, cfg *config.Config, report *config.Report) func(context.Context, []string) ([]string, error) {
 	return func(ctx context.Context, paths []string) ([]string, error) {
 		secrets, _ := wanted(cfg, report)
-		seen, err := scan.New(scan.Options{Secrets: secrets, EnvFile: cmp.Or(a.envFile, ".env")}).Run(ctx, paths...)
+		result, err := scan.Run(ctx, scan.Options{Secrets: secrets, EnvFile: cmp.Or(a.envFile, ".env")}, paths...)
 		if err != nil {
 			return nil, err
 		}
 		var found []string
-		for _, f := range seen.Finds {
+		for _, f := range result.Finds {
 			found = append(found, fmt.Sprintf("%s:%d: %s", f.Path, f.Line, f.Kind))
 		}
-		for _, n := range seen.Unread {
-			found = append(found, n.Path+" was not looked at: "+n.Reason)
+		for _, n := range result.Unread {
+			found = append(found, n.Path+" was not scanned: "+n.Reason)
 		}
 		return found, nil
 	}
 }
 
-// passwordIn returns the password of an address; empty: it has none.
+// passwordIn returns the password of an address, or an empty secret.
 func passwordIn(address stagedoor.Secret) stagedoor.Secret {
 	u, err := url.Parse(address.Reveal())
 	if err != nil {
-		return address // it may be in there
+		return address // it may hold a password
 	}
 	password, _ := u.User.Password()
 	return stagedoor.NewSecret(cmp.Or(password, u.Query().Get("password")))
 }
 
-// text is the answer for people: finds, then what was not looked at, then the sum.
+// text is the answer for people: finds, then what was not scanned, then the sum.
 func (s scanAnswer) text(colour bool) string {
 	var b strings.Builder
 	places := make([]string, len(s.Finds))
-	width, kinds := 0, 0
+	width := 0
 	for i, f := range s.Finds {
-		places[i] = fmt.Sprintf("%s:%d", f.Path, f.Line)
-		switch {
-		case strings.HasSuffix(f.Kind, ", in the name"):
-			places[i] = f.Path
-		case f.Line == 0:
-			places[i] = fmt.Sprintf("%s, byte %d", f.Path, f.Offset)
+		places[i] = f.Path
+		if f.Line > 0 {
+			places[i] += fmt.Sprintf(":%d", f.Line)
 		}
 		// One long path must not push all kinds out of sight.
 		width = max(width, min(60, utf8.RuneCountInString(places[i])))
-		kinds = max(kinds, len(f.Kind))
 	}
 	for i, f := range s.Finds {
 		pad := strings.Repeat(" ", max(0, width-utf8.RuneCountInString(places[i])))
-		fmt.Fprintf(&b, "%s%s  %s  %s\n", places[i], pad, paint(colour, "31", fmt.Sprintf("%-*s", kinds, f.Kind)), paint(colour, "2", f.Excerpt))
+		fmt.Fprintf(&b, "%s%s  %s\n", places[i], pad, paint(colour, "31", f.Kind))
 	}
 	for _, n := range s.Unread {
-		fmt.Fprintf(&b, "%s %s %s\n", paint(colour, "33", "not looked at:"), n.Path, n.Reason)
+		fmt.Fprintf(&b, "%s %s %s\n", paint(colour, "33", "not scanned:"), n.Path, n.Reason)
 	}
 	for _, n := range s.Notes {
 		fmt.Fprintf(&b, "%s %s %s\n", paint(colour, "2", "note:"), n.Path, n.Reason)
@@ -164,9 +158,9 @@ func (s scanAnswer) text(colour bool) string {
 	for _, name := range s.Short {
 		fmt.Fprintf(&b, "%s %s is shorter than %d bytes: not looked for\n", paint(colour, "2", "note:"), name, scan.Shortest)
 	}
-	what := "no secret is set: looked for the shapes of Stripe's and LiveKit's credentials and private keys alone"
+	what := "no secret is set: looked only for the shapes of Stripe's and LiveKit's keys"
 	if n := len(s.Secrets); n > 0 {
-		what = fmt.Sprintf("looked for %s (%s), and for the shapes of Stripe's and LiveKit's credentials and private keys",
+		what = fmt.Sprintf("looked for %s (%s), and for the shapes of Stripe's and LiveKit's keys",
 			counted(n, "configured secret"), strings.Join(slices.Compact(slices.Clone(s.Secrets)), ", "))
 	}
 	sum, tint := counted(len(s.Finds)+int(s.More), "find"), "31"
@@ -177,44 +171,16 @@ func (s scanAnswer) text(colour bool) string {
 		sum += fmt.Sprintf(" (%d not listed)", s.More)
 	}
 	if n := len(s.Unread); n > 0 {
-		sum += fmt.Sprintf(", %d not looked at", n)
+		sum += fmt.Sprintf(", %d not scanned", n)
 	}
 	fmt.Fprintf(&b, "%s\n%s in %s, %s, %.1f s\n", what, paint(colour, tint, sum), counted(int(s.Files), "file"), megabytes(s.Bytes), s.Seconds)
 	return b.String()
 }
 
-// megabytes is an amount as people read it.
+// megabytes writes an amount of bytes for people.
 func megabytes(n int64) string {
 	if n < 100_000 {
 		return fmt.Sprintf("%d bytes", n)
 	}
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
-// scanProgress is one line on a terminal that changes, for a scan that takes
-// longer than a second.
-type scanProgress struct {
-	out         io.Writer
-	live, drawn bool
-	start, last time.Time
-}
-
-func newScanProgress(out io.Writer) *scanProgress {
-	return &scanProgress{out: out, live: terminal(out), start: time.Now()}
-}
-
-// tell shows how far the scan is, five times a second.
-func (p *scanProgress) tell(path string, files, bytes int64) {
-	if now := time.Now(); p.live && now.Sub(p.start) > time.Second && now.Sub(p.last) > 200*time.Millisecond {
-		p.last, p.drawn = now, true
-		line := []rune(fmt.Sprintf("  %3.0f s  %d files  %s  %s", now.Sub(p.start).Seconds(), files, megabytes(bytes), stagedoor.Printable(path)))
-		_, _ = fmt.Fprintf(p.out, "\r%-78s", string(line[:min(len(line), 78)]))
-	}
-}
-
-// end takes the line away.
-func (p *scanProgress) end() {
-	if p.drawn {
-		_, _ = fmt.Fprintf(p.out, "\r%-78s\r", "")
-	}
 }

@@ -1,26 +1,20 @@
-// Package scan looks for secrets where none may be: in files, bundles and
-// images' layers. It knows the configured secrets in the spellings that programs give
-// them (spelling.go, escape.go), and the shapes of Stripe's and LiveKit's credentials
-// (shape.go).
-//
-// One pass over the bytes of a file finds the first four bytes of either
-// (index.go); what begins there is then read in full. A secret's own bytes never
-// leave the package.
+// Package scan looks for secrets in files, directories and archives. It finds the
+// configured secrets raw, in base64, in hex and URL-encoded, and Stripe's and
+// LiveKit's keys by their shape. No result holds a byte of a secret.
 package scan
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"strconv"
 
 	"stagedoor"
 )
 
-// Shortest is how many bytes a secret must have to be looked for: a shorter
-// one would be found by chance.
+// Shortest is how many bytes a secret must have: shorter ones occur by chance.
 const Shortest = 8
+
+// maxFinds is how many finds are listed.
+const maxFinds = 1000
 
 // Secret is a secret to look for and the variable it is configured by.
 type Secret struct {
@@ -28,130 +22,93 @@ type Secret struct {
 	Value stagedoor.Secret
 }
 
-// Options say what to look for. The zero value looks for shapes alone.
+// Options say what to look for. The zero value looks for shapes only.
 type Options struct {
-	// Secrets are looked for in the spellings of spelling.go and escape.go; those
-	// shorter than Shortest are not looked for.
+	// Secrets are looked for in all spellings, unless they are shorter than Shortest.
 	Secrets []Secret
-	// EnvFile is the file that the secrets came from. It is left out, and noted,
-	// where the scan meets it in a directory, and looked at where it is named.
+	// EnvFile is the file that the secrets come from; may be empty. Directory scans skip it with a note.
 	EnvFile string
-	// Stdin is what the path "-" reads; nil: it is empty.
+	// Stdin is what the path "-" reads; nil is empty.
 	Stdin io.Reader
-	// Progress is told, often, what is looked at and how much has been. It is
-	// called by the goroutine that called Run. nil: nobody is told.
-	Progress func(path string, files, bytes int64)
 }
 
-// Find is a secret at a place where it can be read. It holds no byte of the
-// secret, and its texts can be printed on a terminal.
+// Find is a place where a secret can be read. Its texts can be printed on a terminal.
 type Find struct {
-	// Path is the file, as the caller named it; members of archives follow a "!".
+	// Path is the file as the caller named it; "!" comes before a member of an archive.
 	Path string `json:"path"`
-	// Line counts from 1; 0 where there are none, in binary files and in names.
+	// Line counts from 1; 0 for names.
 	Line int `json:"line,omitempty"`
-	// Offset counts bytes from 0, in what was unpacked for members of archives.
+	// Offset counts bytes from 0, in the unpacked content for members of archives.
 	Offset int64 `json:"offset"`
 	// Kind is what was found: "JWT_SECRET, base64" or "Stripe secret key (live)".
 	Kind string `json:"kind"`
-	// Excerpt is the name that the secret is assigned to, if there is one, and
-	// **** for the secret.
-	Excerpt string `json:"excerpt"`
 }
 
-// Note is about a path that was not looked at, or not to its end.
+// Note is about a path that was not scanned, or not to its end.
 type Note struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`
 }
 
-// Report is what a scan saw. The zero value saw nothing.
+// Report is the result of a scan. The zero value is an empty scan.
 type Report struct {
-	// Finds are in the order in which they were met.
+	// Finds are in the order of the scan, at most 1,000.
 	Finds []Find `json:"finds"`
-	// More is how many finds are not listed, because there are too many in
-	// one file or in all.
+	// More is how many finds are not listed.
 	More int64 `json:"more,omitempty"`
-	// Unread could not be looked at, or only in part: nobody knows what is in there.
+	// Unread could not be scanned, or only in part.
 	Unread []Note `json:"unread"`
-	// Notes are what was left out on purpose.
+	// Notes were skipped on purpose.
 	Notes []Note `json:"notes"`
-	// Files and Bytes were looked at; bytes as they are on the disk.
+	// Files and Bytes were scanned; bytes as they are on the disk.
 	Files int64 `json:"files"`
 	Bytes int64 `json:"bytes"`
 }
 
-// Clean reports whether everything was looked at and nothing found.
+// Clean reports whether everything was scanned and nothing found.
 func (r Report) Clean() bool { return len(r.Finds) == 0 && r.More == 0 && len(r.Unread) == 0 }
 
-// Scanner looks for secrets; New makes one. Safe for concurrent use, as far as
-// Options.Stdin and Options.Progress are.
-type Scanner struct {
-	options   Options
-	needles   []needle
-	index     *index
-	fragments []string // see excerpt
-	ahead     int      // how many bytes after its first are needed to judge a find
-	bounds    bounds
-}
-
-// needle is something to look for: a form of a secret, or a shape.
-type needle struct {
-	form  *form
-	shape *shape
-}
-
-// String says how many secrets there are and nothing of them.
-func (s *Scanner) String() string {
-	return "a scanner for " + strconv.Itoa(len(s.options.Secrets)) + " secrets"
-}
-
-// Format writes what String says, for every verb: the fields hold secrets.
-func (s *Scanner) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
-
-// New prepares a scan.
-func New(options Options) *Scanner {
-	s := &Scanner{options: options, index: newIndex(), ahead: longestShape, bounds: defaultBounds}
-	add := func(n needle, anchors []string) {
-		for _, a := range anchors {
-			s.index.add(a, len(s.needles))
-		}
-		s.needles = append(s.needles, n)
-	}
-	for _, secret := range options.Secrets {
-		value := secret.Value.Reveal()
-		if len(value) < Shortest {
-			continue
-		}
-		for _, f := range formsOf(secret.Name, value) {
-			add(needle{form: &f}, f.anchors())
-			s.ahead = max(s.ahead, f.longest())
-		}
-		s.fragments = append(s.fragments, fragmentsOf(value)...)
-	}
-	for _, shape := range shapes {
-		add(needle{shape: &shape}, shape.anchors)
-	}
-	return s
-}
-
-// Run looks through files, through directories with all that is in them, and
-// through Options.Stdin for "-". Symbolic links are followed where they are named
-// in paths and nowhere else. What cannot be read is in the report.
+// Run scans files, directories with everything in them, and Options.Stdin for
+// "-". It follows symbolic links in paths but not inside directories. What
+// cannot be read is in Report.Unread.
 //
-// Errors: a path that is not there, and the context's; the report then says
-// what was seen until then.
-func (s *Scanner) Run(ctx context.Context, paths ...string) (Report, error) {
-	r := &run{Scanner: s, buf: make([]byte, behind+s.bounds.chunk+s.ahead)}
+// It returns an error for a path that does not exist and when ctx ends; the
+// report then has what was scanned until then.
+func Run(ctx context.Context, o Options, paths ...string) (Report, error) {
+	x := newIndex(o.Secrets)
+	r := &run{options: o, index: x, buf: make([]byte, 2*x.reach+chunk)}
 	r.report = Report{Finds: []Find{}, Unread: []Note{}, Notes: []Note{}}
-	roots, err := r.roots(paths)
-	for _, root := range roots {
-		if err = r.walk(ctx, root); err != nil {
-			break
+	for _, path := range paths {
+		if err := r.path(ctx, path); err != nil {
+			return r.report, err
 		}
 	}
-	if err != nil && ctx.Err() != nil {
-		err = errors.New("the scan was interrupted")
+	return r.report, nil
+}
+
+// run is one call of Run.
+type run struct {
+	options Options
+	index   *index
+	buf     []byte
+	report  Report
+	// read and unpacked count bytes of the file that is scanned now.
+	read, unpacked tally
+}
+
+// found lists a find, or counts it when the list is full.
+func (r *run) found(f Find) {
+	if len(r.report.Finds) >= maxFinds {
+		r.report.More++
+		return
 	}
-	return r.report, err
+	r.report.Finds = append(r.report.Finds, f)
+}
+
+func (r *run) unread(path, reason string) {
+	r.report.Unread = append(r.report.Unread, Note{Path: path, Reason: reason})
+}
+
+func (r *run) skipped(path, reason string) {
+	r.report.Notes = append(r.report.Notes, Note{Path: path, Reason: reason})
 }
