@@ -21,7 +21,7 @@ import (
 // Measured: docs/adr/0007-limits.md.
 const (
 	inFlightPerProcessor = 4
-	maxWaiting           = 8192
+	maxWaiting           = 4096
 )
 
 // newLimits builds the public listener's limits from the configuration.

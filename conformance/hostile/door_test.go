@@ -1,7 +1,6 @@
 package hostile
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -57,22 +56,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// output collects what the door prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
+// output is the file to which the program prints. A pipe would have it wait for
+// this process, which a crowd of callers keeps busy.
+type output struct{ *os.File }
 
 func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
+	text, err := os.ReadFile(o.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // usage is what a process holds, memory in KiB; the zero value is unknown.
@@ -93,6 +86,8 @@ type door struct {
 type own struct {
 	tls bool
 	env []string
+	// processor is the only one that the program may use; empty for all.
+	processor string
 }
 
 // open starts a door, has some callers join, and measures it.
@@ -102,13 +97,21 @@ func open(t *testing.T, o own) *door {
 	environment := []string{"PATH=" + os.Getenv("PATH"), "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATABASE_URL=sqlite:door.db", "DRAIN_DELAY=0s", "LOG_FORMAT=json",
 		"LIVEKIT_URL=ws://127.0.0.1:1", "LIVEKIT_API_KEY=APIconformance", "LIVEKIT_API_SECRET=" + livekitSecret, "JWT_SECRET=" + callersSecret,
 		"ALLOWED_ORIGINS=https://app.example", "RATE_LIMIT_USER=1000000/s", "RATE_LIMIT_IP=1000000/s", "RATE_LIMIT_FAILURES=1000000/s"}
-	d := &door{out: &output{}, exited: make(chan struct{})}
+	printed, err := os.Create(filepath.Join(t.TempDir(), "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = printed.Close() })
+	d := &door{out: &output{printed}, exited: make(chan struct{})}
 	if o.tls {
 		certFile, keyFile := certificate(t, dir, d)
 		environment = append(environment, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "REQUIRE_HTTPS=true")
 	}
 	d.command = exec.Command(binary, "serve")
-	d.command.Dir, d.command.Stdout, d.command.Stderr = dir, d.out, d.out
+	if o.processor != "" {
+		d.command = exec.Command("taskset", "-c", o.processor, binary, "serve")
+	}
+	d.command.Dir, d.command.Stdout, d.command.Stderr = dir, printed, printed
 	d.command.Env = append(environment, o.env...)
 	d.command.SysProcAttr = dieWithTest()
 	d.run(t)

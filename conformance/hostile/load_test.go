@@ -168,7 +168,9 @@ func (d *door) capacity(t *testing.T) float64 {
 }
 
 func TestLoad_TwiceTheCapacityLeavesTheGoodput(t *testing.T) {
-	d := open(t, configured())
+	o := configured()
+	o.processor = os.Getenv("LOAD_PROCESSOR")
+	d := open(t, o)
 	capacity := d.capacity(t)
 	const lasting = 20 * time.Second
 	interval := time.Duration(float64(time.Second) / (2 * capacity))
@@ -176,7 +178,7 @@ func TestLoad_TwiceTheCapacityLeavesTheGoodput(t *testing.T) {
 	var results []result
 	var group sync.WaitGroup
 	var sent atomic.Int64
-	const callers = 10_000
+	const callers = 4096
 	clients := make(chan int, callers)
 	pool := make([]*http.Client, callers)
 	for i := range callers {

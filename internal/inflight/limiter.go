@@ -27,8 +27,10 @@ const (
 	// than half of them are taken.
 	networkShare = 8
 	// measureFor is how long the queue must have been non-empty before its drain
-	// rate is known. A crowd that arrives at once is served, whatever it takes.
-	measureFor = time.Second
+	// rate is known. A crowd that arrives at once is served, whatever it takes:
+	// while it arrives the machine is busy with new connections, and a rate that
+	// was measured then would be far too low.
+	measureFor = 3 * time.Second
 	// usableTimeout is the part of QueueTimeout that a predicted wait may take:
 	// a request that just misses its deadline has cost work and is refused anyway.
 	usableTimeout = 0.8
