@@ -92,6 +92,25 @@ type BillingEvent struct {
 	Link Link
 }
 
+// Priority orders what Stripe is asked: the highest first. Its zero value is
+// the lowest, PriorityRest.
+type Priority int
+
+// The priorities, the lowest first.
+const (
+	// PriorityRest is for what no event has named: second looks and old facts.
+	PriorityRest Priority = iota
+	// PriorityHint is for objects that an event names.
+	PriorityHint
+	// PriorityNew is for objects that an event names and that were never asked
+	// for: somebody has just paid for the first time.
+	PriorityNew
+	// PriorityJoin is for what a joining caller waits for.
+	PriorityJoin
+	// PriorityInCall is for the customers of people who are in a call.
+	PriorityInCall
+)
+
 // Pending is one object of Stripe's that is to be asked for.
 type Pending struct {
 	Object string
@@ -103,6 +122,7 @@ type Pending struct {
 	Since time.Time
 	// Attempts counts failures in a row.
 	Attempts int
+	Priority Priority
 }
 
 // BillingProgress is how far Stripe's list of events has been followed.

@@ -273,9 +273,12 @@ func TestOutageChangesNothingUntilTheHardLimit(t *testing.T) {
 			if err != nil || !strings.Contains(textOf(steps), "24 hours") {
 				t.Errorf("explained as %s, %v", textOf(steps), err)
 			}
-			// Stripe is back: the next join learns it at once.
+			// Stripe is back: the next join learns it as soon as one request was answered.
 			a.breaks(nil)
 			a.pass(time.Minute)
+			for a.Standing().Stripe.OpenUntil != (time.Time{}) {
+				time.Sleep(5 * time.Millisecond)
+			}
 			a.must(t, a, ann, "")
 		})
 	}

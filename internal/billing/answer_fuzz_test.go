@@ -119,7 +119,7 @@ func FuzzAnswers(f *testing.F) {
 			return
 		}
 		a := newAsker(stagedoor.NewSecret("sk_test_canary"), "http://127.0.0.1:1", script{status, body}, func() time.Time { return noon })
-		a.gate.limit = rate.NewLimiter(rate.Inf, 1)
+		a.gate.budget.limit = rate.NewLimiter(rate.Inf, 1)
 		got, err := a.customer(t.Context(), "cus_1", stagedoor.Customer{}, false)
 		if err != nil {
 			if text := err.Error(); strings.ContainsAny(text, "\n\x1b") || strings.Contains(text, "sk_test_canary") || len(text) > 512 || len(got.customer.Subscriptions) > 0 {

@@ -35,7 +35,9 @@ const (
 type Inbox interface {
 	SaveEvent(ctx context.Context, e stagedoor.BillingEvent, now time.Time) (fresh bool, err error)
 	MarkDirty(ctx context.Context, now time.Time, objects ...string) error
-	TouchDue(ctx context.Context, now time.Time, objects ...string) error
+	TouchDue(ctx context.Context, now time.Time, priority stagedoor.Priority, objects ...string) error
+	// Hasten raises the priority of the hints at a customer.
+	Hasten(ctx context.Context, priority stagedoor.Priority, customer string) error
 	PendingCount(ctx context.Context) (count int, oldest time.Time, err error)
 }
 
@@ -46,6 +48,8 @@ type Queue interface {
 	PendingDue(ctx context.Context, now time.Time, limit int) (due []stagedoor.Pending, next time.Time, err error)
 	Settle(ctx context.Context, p stagedoor.Pending, again time.Time) error
 	Postpone(ctx context.Context, p stagedoor.Pending, until time.Time) error
+	// Resume ends all pauses.
+	Resume(ctx context.Context, now time.Time) error
 }
 
 // Facts keeps what Stripe said.
@@ -130,6 +134,8 @@ type Billing struct {
 	progress stagedoor.BillingProgress
 	touched  map[string]time.Time // objects asked for in the background of late
 	absent   map[string]time.Time // objects a caller waited for in vain of late
+	// recovered is closed, and replaced, when an outage of Stripe's is over.
+	recovered chan struct{}
 }
 
 // counters count events; a reader may see them a moment apart.
@@ -150,9 +156,11 @@ func New(ctx context.Context, o Options) (*Billing, error) {
 		o.Received = func(time.Time) {}
 	}
 	b := &Billing{Options: o, testMode: !strings.Contains(o.Key.Reveal(), "_live_"),
-		wake: make(chan struct{}, 1), touched: map[string]time.Time{}, absent: map[string]time.Time{}}
+		wake: make(chan struct{}, 1), touched: map[string]time.Time{}, absent: map[string]time.Time{},
+		recovered: make(chan struct{})}
 	b.useEntitlements.Store(true)
 	b.ask = newAsker(o.Key, o.APIURL, o.Transport, o.Now)
+	b.ask.gate.recovered = b.onRecovery
 	items, err := o.Store.Catalog(ctx)
 	if err != nil {
 		return nil, err

@@ -13,8 +13,13 @@ import (
 )
 
 const (
-	// joinPatience is how long a caller waits for Stripe, where a caller waits at all.
-	joinPatience = 2 * time.Second
+	// joinPatience is how long a caller waits for one answer of Stripe's, where a
+	// caller waits at all, and joinLimit how long with its turn in a crowd. A join
+	// that has waited for its turn to run too stays within the server's write timeout.
+	joinPatience, joinLimit = 2 * time.Second, 6 * time.Second
+	// maxWanted is how many objects a join waits for: strangers can link customers
+	// with a caller.
+	maxWanted = 10
 	// clockSlack is by how much a stored time may be ahead: clocks are adjusted by
 	// seconds all the time. What is confirmed later than that is asked for again.
 	clockSlack = time.Minute
@@ -25,9 +30,10 @@ const (
 )
 
 // Entitlement looks up what a joining caller has paid for. It asks Stripe only
-// about a customer or subscription that the caller's token names and of which
-// nothing is known, or when all that is known is past the hard limit, and
-// waits two seconds at most. Errors are the store's.
+// about the caller's customers of which nothing is known, or only what is past the
+// hard limit, or who do not pay as far as is known while an event says that they
+// changed. It waits two seconds for an answer, and six at most where many
+// others wait too. Errors are the store's.
 func (b *Billing) Entitlement(ctx context.Context, p stagedoor.Principal) (stagedoor.Entitlement, error) {
 	v, err := b.view(ctx, p)
 	if err != nil {
@@ -235,13 +241,15 @@ func (v view) entitlement() stagedoor.Entitlement {
 
 // worthWaiting lists the objects that a joining caller waits for.
 func (b *Billing) worthWaiting(v view) []string {
-	wanted := slices.Clone(v.claimed)
+	wanted := slices.Concat(v.claimed, v.linked)
 	for _, c := range v.customers {
-		if c.expired || (c.facts.Missing && v.now.Sub(c.facts.AskedAt) >= absence) {
+		gone := c.facts.Missing && v.now.Sub(c.facts.AskedAt) >= absence
+		if c.expired || gone || !c.result.Counts && !c.facts.DirtySince.IsZero() {
 			wanted = append(wanted, c.facts.ID)
 		}
 	}
-	return slices.DeleteFunc(wanted, func(object string) bool { return b.recently(b.absent, object, v.now, absence) })
+	wanted = slices.DeleteFunc(wanted, func(object string) bool { return b.recently(b.absent, object, v.now, absence) })
+	return wanted[:min(len(wanted), maxWanted)]
 }
 
 // recently reports whether an object stands in a memory that is younger than ttl.
@@ -268,14 +276,14 @@ func (b *Billing) keep(memory map[string]time.Time, object string) {
 // is fetched in the background.
 func (b *Billing) fetch(ctx context.Context, objects []string) bool {
 	defer inflight.Yield(ctx)()
-	ctx, cancel := context.WithTimeout(ctx, joinPatience)
+	ctx, cancel := context.WithTimeout(withPriority(ctx, stagedoor.PriorityJoin), joinLimit)
 	defer cancel()
 	learnt := make(chan bool, len(objects))
 	for _, object := range objects {
 		go func() {
 			done := b.single.DoChan(object, func() (any, error) {
 				// Not the caller's context: others may be waiting too.
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinPatience)
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinLimit)
 				defer cancel()
 				changed, err := b.refreshSafely(ctx, object)
 				if errors.Is(err, errSuperseded) {
@@ -290,7 +298,7 @@ func (b *Billing) fetch(ctx context.Context, objects []string) bool {
 			select {
 			case r := <-done:
 				if r.Err != nil {
-					_ = b.Store.TouchDue(context.WithoutCancel(ctx), b.Now(), object)
+					_ = b.Store.TouchDue(context.WithoutCancel(ctx), b.Now(), stagedoor.PriorityInCall, object)
 					b.poke()
 				}
 				learnt <- r.Err == nil
@@ -309,22 +317,38 @@ func (b *Billing) fetch(ctx context.Context, objects []string) bool {
 	return any
 }
 
-// keepFresh has facts beyond the soft limit asked for in the background.
+// keepFresh has facts beyond the soft limit asked for in the background. What a
+// decision about somebody lacks is as urgent as if they were in a call: they are,
+// or will be in a moment.
 func (b *Billing) keepFresh(ctx context.Context, v view) {
-	var stale []string
 	for _, c := range v.customers {
-		if age := v.now.Sub(c.confirmedAt); c.unread || age >= SoftLimit || age < -clockSlack {
-			stale = append(stale, c.facts.ID)
+		if !c.facts.DirtySince.IsZero() {
+			if err := b.Store.Hasten(ctx, stagedoor.PriorityInCall, c.facts.ID); err != nil {
+				b.Log.Warn("billing: hastening a refresh failed", "object", c.facts.ID, "err", err)
+			}
+			b.poke()
+		}
+		age := v.now.Sub(c.confirmedAt)
+		switch {
+		case c.expired:
+			b.touch(ctx, v.now, stagedoor.PriorityInCall, c.facts.ID)
+		case c.unread || age >= SoftLimit || age < -clockSlack:
+			b.touch(ctx, v.now, stagedoor.PriorityRest, c.facts.ID)
 		}
 	}
-	for _, object := range slices.Concat(stale, v.claimed, v.linked) {
-		if b.recently(b.touched, object, v.now, time.Minute) {
-			continue
-		}
-		b.keep(b.touched, object)
-		if err := b.Store.TouchDue(ctx, v.now, object); err != nil {
-			b.Log.Warn("billing: a refresh could not be queued", "object", object, "err", err)
-		}
-		b.poke()
+	for _, object := range slices.Concat(v.claimed, v.linked) {
+		b.touch(ctx, v.now, stagedoor.PriorityInCall, object)
 	}
+}
+
+// touch has an object asked for in the background, once a minute.
+func (b *Billing) touch(ctx context.Context, now time.Time, priority stagedoor.Priority, object string) {
+	if b.recently(b.touched, object, now, time.Minute) {
+		return
+	}
+	b.keep(b.touched, object)
+	if err := b.Store.TouchDue(ctx, now, priority, object); err != nil {
+		b.Log.Warn("billing: a refresh could not be queued", "object", object, "err", err)
+	}
+	b.poke()
 }

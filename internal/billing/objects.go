@@ -28,6 +28,15 @@ func (a *asker) hasEntitlements(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
+// probe asks for next to nothing, to find out whether Stripe answers.
+func (a *asker) probe(ctx context.Context) {
+	params := &stripe.SubscriptionListParams{}
+	params.Limit, params.Single = stripe.Int64(1), true
+	for range a.stripe.V1Subscriptions.List(ctx, params).All(ctx) {
+		return
+	}
+}
+
 // customerOf asks whose a subscription is. Errors: errNothing.
 func (a *asker) customerOf(ctx context.Context, subscription string) (string, error) {
 	s, err := a.stripe.V1Subscriptions.Retrieve(ctx, subscription, nil)

@@ -53,10 +53,11 @@ func (b *Billing) watch(ctx context.Context) {
 	})
 }
 
-// repeat does something at once and every so often, sooner after a failure.
+// repeat does something at once and every so often, sooner after a failure, and
+// at once when an outage of Stripe's is over.
 func (b *Billing) repeat(ctx context.Context, every time.Duration, do func() error) {
 	for ctx.Err() == nil {
-		wait := every
+		wait, recovered := every, b.recovery()
 		if err := do(); err != nil && ctx.Err() == nil {
 			b.Log.Warn("billing: " + err.Error())
 			wait = pollRetry
@@ -64,6 +65,7 @@ func (b *Billing) repeat(ctx context.Context, every time.Duration, do func() err
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+		case <-recovered:
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -83,7 +85,8 @@ func (b *Billing) catchUp(ctx context.Context) error {
 		progress.ConfirmedAt = began
 	}
 	defer b.polled.Store(true)
-	err := b.ask.events(ctx, progress.ConfirmedAt.Add(-overlap), func(e stagedoor.BillingEvent) error {
+	// The list is one request, and may name somebody who is in a call.
+	err := b.ask.events(withPriority(ctx, stagedoor.PriorityJoin), progress.ConfirmedAt.Add(-overlap), func(e stagedoor.BillingEvent) error {
 		_, err := b.take(ctx, e)
 		return err
 	})
@@ -234,7 +237,7 @@ func (b *Billing) reread(ctx context.Context) error {
 		return nil
 	}
 	defer b.poke()
-	return b.Store.TouchDue(ctx, b.Now(), products...)
+	return b.Store.TouchDue(ctx, b.Now(), stagedoor.PriorityRest, products...)
 }
 
 // running sums up a known customer as the list of all subscriptions does:

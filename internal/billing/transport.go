@@ -7,27 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"stagedoor"
 )
 
 const (
 	// callTimeout bounds one request to Stripe, its wait for the budget aside.
 	callTimeout = 3 * time.Second
-	// budget is how many requests a second are made at most, of the 25 that
-	// Stripe grants a sandbox and an endpoint.
-	//
-	// SPEC: docs.stripe.com/rate-limits.
-	budget = 15
+	// A request that Stripe refuses as one too many is sent maxRefusals times at
+	// most, after refusalPause and then twice as long each time.
+	maxRefusals, refusalPause = 4, 200 * time.Millisecond
 	// maxAnswer is far above a page of 100 subscriptions.
 	maxAnswer = 8 << 20
-	// Failures in a row that open the breaker, and how long it stays open.
-	breakerAfter, breakerFirst, breakerMost = 5, 2 * time.Second, 30 * time.Second
+	// breakerAfter is how many failures in a row open the breaker.
+	breakerAfter = 5
+	// While the breaker is open, one request goes to Stripe every probeEvery to
+	// probeEvery+probeSpread.
+	probeEvery, probeSpread = 2 * time.Second, time.Second
 )
 
 var (
@@ -38,14 +40,21 @@ var (
 // gate carries every request to Stripe: within the budget, with a deadline,
 // through a breaker, and takes no answer that is not one of Stripe's API. An
 // empty object read as an empty list would take away what somebody paid for.
-// Safe for concurrent use.
+// Intervals are measured by the monotonic clock: now only says when something
+// was. Safe for concurrent use.
 type gate struct {
 	next   http.RoundTripper
-	limit  *rate.Limiter
+	budget *budget
 	now    func() time.Time
+	// recovered is called when Stripe answers again after an outage.
+	recovered func()
+
 	mu     sync.Mutex
 	health Health
-	opened time.Duration
+	// probeAt is when the next request may go while the breaker is open; zero: it
+	// is closed. failedProbe is set when one of them has failed.
+	probeAt     time.Time
+	failedProbe bool
 }
 
 // Health is how Stripe answers.
@@ -58,7 +67,7 @@ type Health struct {
 	LastFailure time.Time `json:"lastFailure,omitzero"`
 	// LastError says what the last failure was; it holds nothing of the answer.
 	LastError string `json:"lastError,omitempty"`
-	// OpenUntil is until when Stripe is not asked; zero: it is.
+	// OpenUntil is when Stripe is tried again during an outage; zero: there is none.
 	OpenUntil time.Time `json:"leftAloneUntil,omitzero"`
 	// Forbidden are the kinds of objects that the key may not read, as of the
 	// last time each was asked for.
@@ -66,28 +75,103 @@ type Health struct {
 }
 
 func newGate(next http.RoundTripper, now func() time.Time) *gate {
-	return &gate{next: next, now: now, limit: rate.NewLimiter(budget, budget)}
+	return &gate{next: next, now: now, budget: newBudget(), recovered: func() {}}
 }
 
-// RoundTrip sends one request and returns its whole answer, checked.
+// RoundTrip sends one request and returns its whole answer, checked. A request
+// that Stripe refuses as one too many waits for its turn again.
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
-	if wait := g.openFor(); wait > 0 {
-		return nil, errBreakerOpen
-	}
-	if err := g.limit.Wait(r.Context()); err != nil {
-		return nil, fmt.Errorf("no room in the budget of requests to Stripe: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
-	defer cancel()
-	resp, err := g.ask(r.WithContext(ctx))
-	if err != nil && r.Context().Err() != nil {
-		// Whoever asked has gone: that says nothing of Stripe unless it was slow.
-		if errors.Is(r.Context().Err(), context.Canceled) {
+	for try := 1; ; try++ {
+		resp, probe, err := g.try(r)
+		if err != nil {
+			return nil, err
+		}
+		refused := resp.StatusCode == http.StatusTooManyRequests
+		if refused {
+			g.budget.lower()
+		} else {
+			g.budget.raise()
+		}
+		if !refused || probe || try == maxRefusals {
+			g.note(r.URL.Path, resp, nil, probe)
+			return resp, nil
+		}
+		if err := sleep(r.Context(), refusalPause<<(try-1)); err != nil {
 			return nil, err
 		}
 	}
-	g.note(r.URL.Path, resp, err)
-	return resp, err
+}
+
+// sleep waits for d and up to half as long again. Errors: the context's.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d + rand.N(d/2))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// try sends a request once. Of what failed it takes note; probe reports whether
+// the request was to find out how Stripe is.
+func (g *gate) try(r *http.Request) (resp *http.Response, probe bool, err error) {
+	if wait, open := g.open(); open && wait > 0 {
+		return nil, false, errBreakerOpen
+	}
+	if err := g.budget.wait(r.Context()); err != nil {
+		return nil, false, fmt.Errorf("no room in the budget of requests to Stripe: %w", err)
+	}
+	probe, admitted := g.admit()
+	if !admitted {
+		return nil, false, errBreakerOpen
+	}
+	timeout := callTimeout
+	if priorityOf(r.Context()) == stagedoor.PriorityJoin {
+		timeout = joinPatience
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	resp, err = g.ask(r.WithContext(ctx))
+	if err == nil {
+		return resp, probe, nil
+	}
+	if !errors.Is(r.Context().Err(), context.Canceled) { // else whoever asked has gone: that says nothing of Stripe
+		g.note(r.URL.Path, nil, err, probe)
+	}
+	return nil, probe, err
+}
+
+// open reports whether the breaker is open, and how long until Stripe is tried again.
+func (g *gate) open() (wait time.Duration, open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.probeAt.IsZero() {
+		return 0, false
+	}
+	return time.Until(g.probeAt), true
+}
+
+// admit reports whether a request may go. While the breaker is open one at a
+// time may, as a probe.
+func (g *gate) admit() (probe, admitted bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.probeAt.IsZero() {
+		return false, true
+	}
+	if time.Until(g.probeAt) > 0 {
+		return false, false
+	}
+	g.postponeProbe()
+	return true, true
+}
+
+// postponeProbe sets when Stripe is tried next. The caller holds mu.
+func (g *gate) postponeProbe() {
+	wait := probeEvery + rand.N(probeSpread)
+	g.probeAt, g.health.OpenUntil = time.Now().Add(wait), g.now().Add(wait)
 }
 
 // ask reads the answer whole, so that a body that never ends is noticed here.
@@ -140,16 +224,9 @@ func isList(path string) bool {
 	return false
 }
 
-// openFor is how long the breaker still refuses.
-func (g *gate) openFor() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.health.OpenUntil.Sub(g.now())
-}
-
 // note counts an answer. Refusals of one object or one endpoint (400, 403,
 // 404) are answers; of the key (401), of the rate (429) and of all else are failures.
-func (g *gate) note(path string, resp *http.Response, err error) {
+func (g *gate) note(path string, resp *http.Response, err error, probe bool) {
 	failure := ""
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -165,24 +242,34 @@ func (g *gate) note(path string, resp *http.Response, err error) {
 	case resp.StatusCode >= http.StatusInternalServerError:
 		failure = fmt.Sprintf("HTTP %d", resp.StatusCode)
 	}
+	if g.count(path, resp, failure, probe) {
+		g.recovered()
+	}
+}
+
+// count keeps an answer, or what failed, and reports whether it ends an outage.
+// An outage that was over before the first probe was none.
+func (g *gate) count(path string, resp *http.Response, failure string, probe bool) (recovered bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err == nil {
+	if resp != nil {
 		g.permit(path, resp.StatusCode)
 	}
 	g.health.Calls++
 	if failure == "" {
-		g.health.InARow, g.health.LastSuccess, g.health.OpenUntil, g.opened = 0, g.now(), time.Time{}, 0
-		return
+		recovered = g.failedProbe
+		g.health.InARow, g.health.LastSuccess, g.health.OpenUntil = 0, g.now(), time.Time{}
+		g.probeAt, g.failedProbe = time.Time{}, false
+		return recovered
 	}
 	g.health.Failures++
 	g.health.InARow++
 	g.health.LastFailure, g.health.LastError = g.now(), failure
-	if g.health.InARow >= breakerAfter {
-		// One failure after the pause opens it again, for longer.
-		g.opened = min(max(2*g.opened, breakerFirst), breakerMost)
-		g.health.OpenUntil = g.now().Add(g.opened)
+	g.failedProbe = g.failedProbe || probe
+	if g.health.InARow >= breakerAfter && g.probeAt.IsZero() {
+		g.postponeProbe()
 	}
+	return false
 }
 
 // permit notes whether the key may read what is at a path. The caller holds mu.

@@ -137,41 +137,6 @@ func TestForbiddenEntitlementsKeepWhatWasRead(t *testing.T) {
 	}
 }
 
-// Five failures in a row end the asking for a while; one answer begins it again.
-func TestBreaker(t *testing.T) {
-	clock := noon
-	d := newDouble(t, answering(500, apiError))
-	a := d.asker(func() time.Time { return clock })
-	ask := func() error { _, err := a.customerOf(context.Background(), "sub_1"); return err }
-	for range breakerAfter {
-		if err := ask(); errors.Is(err, errBreakerOpen) {
-			t.Fatal("open too early")
-		}
-	}
-	if err := ask(); !errors.Is(err, errBreakerOpen) || d.calls.Load() != breakerAfter {
-		t.Fatalf("%v after %d calls", err, d.calls.Load())
-	}
-	if h := a.gate.Health(); h.InARow != breakerAfter || h.LastError != "HTTP 500" || h.OpenUntil.IsZero() {
-		t.Errorf("%+v", h)
-	}
-	clock = clock.Add(breakerFirst)
-	if err := ask(); errors.Is(err, errBreakerOpen) {
-		t.Error("still open")
-	}
-	if err := ask(); !errors.Is(err, errBreakerOpen) {
-		t.Error("one more failure does not open it again")
-	}
-	clock = clock.Add(2 * breakerFirst)
-	ok := answering(200, `{"id":"sub_1","object":"subscription","status":"active","customer":"cus_1","items":{"object":"list","data":[],"has_more":false}}`)
-	d.answer.Store(&ok)
-	if err := ask(); err != nil {
-		t.Error(err)
-	}
-	if h := a.gate.Health(); h.InARow != 0 || !h.OpenUntil.IsZero() {
-		t.Errorf("%+v", h)
-	}
-}
-
 // Answers about one object or one endpoint are no outage.
 func TestRefusalsOfOneObjectDoNotOpenTheBreaker(t *testing.T) {
 	for _, status := range []int{400, 403, 404} {
@@ -207,19 +172,5 @@ func TestCancelledCallerIsNoFailureOfStripes(t *testing.T) {
 	_, err := a.customerOf(ctx, "sub_1")
 	if h := a.gate.Health(); err == nil || h.InARow != 0 {
 		t.Errorf("%v %+v", err, h)
-	}
-}
-
-func TestBudget(t *testing.T) {
-	d := newDouble(t, answering(404, `{"error":{"code":"resource_missing"}}`))
-	a := d.asker(time.Now)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		_, _ = a.customerOf(ctx, "sub_1")
-	}
-	// A full bucket and two seconds' worth.
-	if calls := d.calls.Load(); calls > 3*budget+2 || calls < budget {
-		t.Errorf("%d calls in two seconds", calls)
 	}
 }

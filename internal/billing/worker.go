@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -15,119 +14,8 @@ import (
 	"stagedoor"
 )
 
-const (
-	// workers is how many objects are asked for at once.
-	workers = 8
-	// batch is how many due objects are looked at together.
-	batch = 64
-	// Stripe's reads may lag behind its events: what changed is asked for once
-	// more after echoAfter, up to twice as long.
-	echoAfter = 30 * time.Second
-	// Waits after failures.
-	retryFirst, retryMost = time.Second, time.Minute
-	// objectPatience bounds the work on one object, however many pages it has.
-	objectPatience = time.Minute
-	// idle bounds how long the queue is not looked at.
-	idle = 10 * time.Second
-)
-
-// Run follows Stripe until ctx ends: it reconciles at the start, asks for
-// what hints name, and reads the list of events.
-func (b *Billing) Run(ctx context.Context) {
-	var group sync.WaitGroup
-	group.Go(func() { b.Work(ctx) })
-	group.Go(func() { b.follow(ctx) })
-	group.Go(func() { b.watch(ctx) })
-	group.Wait()
-}
-
-// Work asks for what is due until ctx ends; Run does so too.
-func (b *Billing) Work(ctx context.Context) {
-	var group sync.WaitGroup
-	defer group.Wait()
-	slots := make(chan struct{}, workers)
-	var mu sync.Mutex
-	busy := map[string]bool{}
-	for ctx.Err() == nil {
-		wait := b.ask.gate.openFor()
-		if wait <= 0 {
-			due, next, err := b.Store.PendingDue(ctx, b.Now(), batch)
-			if err != nil && ctx.Err() == nil {
-				b.Log.Error("billing: the queue cannot be read", "err", err)
-			}
-			wait = b.untilNext(next, err)
-			for _, p := range due {
-				mu.Lock()
-				taken := busy[p.Object]
-				busy[p.Object] = true
-				mu.Unlock()
-				if taken {
-					continue
-				}
-				slots <- struct{}{}
-				group.Go(func() {
-					b.process(ctx, p)
-					mu.Lock()
-					delete(busy, p.Object)
-					mu.Unlock()
-					<-slots
-					b.poke()
-				})
-			}
-		}
-		b.rest(ctx, wait)
-	}
-}
-
-// untilNext is how long the queue may be left alone unless somebody pokes.
-func (b *Billing) untilNext(next time.Time, err error) time.Duration {
-	switch {
-	case err != nil:
-		return time.Second
-	case next.IsZero():
-		return idle
-	}
-	return min(max(next.Sub(b.Now()), 0), idle)
-}
-
-// rest waits for a time, a poke, or the end.
-func (b *Billing) rest(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(max(wait, time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-b.wake:
-	case <-timer.C:
-	}
-}
-
-// process asks for one object and settles or postpones it.
-func (b *Billing) process(ctx context.Context, p stagedoor.Pending) {
-	changed, err := b.refreshSafely(ctx, p.Object)
-	for range 2 {
-		if !errors.Is(err, errSuperseded) {
-			break
-		}
-		changed, err = b.refreshSafely(ctx, p.Object)
-	}
-	if ctx.Err() != nil || errors.Is(err, errBreakerOpen) {
-		return // asked for again at the next start, or as soon as Stripe is asked again
-	}
-	if err != nil {
-		b.Log.Warn("asking Stripe failed, retrying", "object", p.Object, "attempts", p.Attempts+1, "err", err)
-		pause := min(retryFirst<<min(p.Attempts, 10), retryMost)
-		err = b.Store.Postpone(ctx, p, b.Now().Add(pause/2+rand.N(pause)))
-	} else {
-		var again time.Time
-		if changed || !p.Since.IsZero() {
-			again = b.Now().Add(echoAfter + rand.N(echoAfter))
-		}
-		err = b.Store.Settle(ctx, p, again)
-	}
-	if err != nil && ctx.Err() == nil {
-		b.Log.Error("billing: the queue cannot be written", "object", p.Object, "err", err)
-	}
-}
+// objectPatience bounds the work on one object, however many pages it has.
+const objectPatience = time.Minute
 
 // refreshSafely is refresh within a time, and for whatever Stripe answers: what
 // makes one object fail must not end the door, and with it every other.
@@ -155,7 +43,7 @@ func (b *Billing) refresh(ctx context.Context, object string) (changed bool, err
 	case "customer":
 		return b.refreshCustomer(ctx, id, generation)
 	case "subscription":
-		customer, err := b.ask.customerOf(ctx, id)
+		customer, err := b.ownerOf(ctx, id)
 		if errors.Is(err, errNothing) {
 			// Stored like a missing customer, so that not every join asks for it.
 			missing := stagedoor.Customer{ID: id, Missing: true, AskedAt: b.Now(), Generation: generation}
@@ -183,6 +71,15 @@ func (b *Billing) refresh(ctx context.Context, object string) (changed bool, err
 		return changed, err
 	}
 	return false, nil
+}
+
+// ownerOf returns whose a subscription is, which never changes. Errors:
+// errNothing; Stripe's or the store's.
+func (b *Billing) ownerOf(ctx context.Context, subscription string) (string, error) {
+	if customer, err := b.Store.CustomerOf(ctx, subscription); err != nil || customer != "" {
+		return customer, err
+	}
+	return b.ask.customerOf(ctx, subscription)
 }
 
 // errSuperseded means that a later question was answered first, so that an
@@ -299,10 +196,15 @@ func (b *Billing) learnProducts(ctx context.Context, c stagedoor.Customer) int {
 	learnt := make([]bool, len(unknown))
 	for i, id := range unknown {
 		group.Go(func() {
-			item, err := b.askProduct(ctx, id)
-			if err == nil {
-				learnt[i], err = b.learn(ctx, []stagedoor.CatalogItem{item})
-			}
+			// Customers who are asked for at the same time mostly have the same product.
+			got, err, _ := b.single.Do(catalogObject("product", id), func() (any, error) {
+				item, err := b.askProduct(ctx, id)
+				if err != nil {
+					return false, err
+				}
+				return b.learn(ctx, []stagedoor.CatalogItem{item})
+			})
+			learnt[i] = got == true
 			if err != nil && ctx.Err() == nil {
 				b.Log.Warn("billing: a product could not be asked for", "product", id, "err", err)
 				_ = b.Store.MarkDirty(ctx, b.Now(), catalogObject("product", id))

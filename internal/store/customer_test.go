@@ -206,7 +206,7 @@ func TestDirtySinceCountsWhateverLeadsToTheCustomer(t *testing.T) {
 		}
 	}
 	since(time.Time{})
-	f.must(f.TouchDue(ctx, at, "cus_1", "sub_1"))
+	f.must(f.TouchDue(ctx, at, stagedoor.PriorityRest, "cus_1", "sub_1"))
 	since(time.Time{})
 	f.must(f.MarkDirty(ctx, at.Add(3*time.Second), "sub_2"))
 	since(at.Add(3 * time.Second))

@@ -22,11 +22,11 @@ func (s *Store) SaveEvent(ctx context.Context, e stagedoor.BillingEvent, now tim
 			return err
 		}
 		fresh = true
-		if err := markDirty(t, now, e.Objects); err != nil {
+		// The link comes first: it tells whose customer this is.
+		if _, err := addLink(t, e.Link, s.Now()); err != nil {
 			return err
 		}
-		_, err = addLink(t, e.Link, s.Now())
-		return err
+		return markDirty(t, now, e.Objects)
 	})
 	return fresh && err == nil, err
 }
@@ -37,17 +37,28 @@ func (s *Store) MarkDirty(ctx context.Context, now time.Time, objects ...string)
 	return s.write(ctx, acknowledged, "mark objects dirty", func(t tx) error { return markDirty(t, now, objects) })
 }
 
-// markDirty queues objects because of a hint.
+// markDirty queues objects because of a hint. An object keeps its place in the
+// queue when another hint comes.
 func markDirty(t tx, now time.Time, objects []string) error {
-	return enqueue(t, objects, `INSERT INTO dirty (object, generation, since, due, attempts) VALUES ($1, $2, $3, $3, 0)
-		ON CONFLICT (object) DO UPDATE SET generation = excluded.generation,
-			since = COALESCE(NULLIF(dirty.since, 0), excluded.since), due = excluded.due, attempts = 0`, now)
+	return enqueue(t, objects, func(object string, generation int64) error {
+		priority, err := priorityOf(t, object)
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(`INSERT INTO dirty (object, generation, since, due, attempts, priority) VALUES ($1, $2, $3, $3, 0, $4)
+			ON CONFLICT (object) DO UPDATE SET generation = excluded.generation, attempts = 0,
+				since = COALESCE(NULLIF(dirty.since, 0), excluded.since),
+				due = CASE WHEN dirty.due < excluded.due THEN dirty.due ELSE excluded.due END,
+				priority = CASE WHEN dirty.priority > excluded.priority THEN dirty.priority ELSE excluded.priority END`,
+			object, generation, millis(now), int64(priority))
+		return err
+	})
 }
 
-// enqueue runs a query of the object, a generation and now for each object.
-// Generations are never used twice, not even when an object was settled in
-// between: a worker that is late must not settle a hint it has not seen.
-func enqueue(t tx, objects []string, query string, now time.Time) error {
+// enqueue calls put with each object and a generation. Generations are never
+// used twice, not even when an object was settled in between: a worker that is
+// late must not settle a hint it has not seen.
+func enqueue(t tx, objects []string, put func(object string, generation int64) error) error {
 	if len(objects) == 0 {
 		return nil
 	}
@@ -59,7 +70,7 @@ func enqueue(t tx, objects []string, query string, now time.Time) error {
 		if object == "" {
 			continue
 		}
-		if _, err := t.exec(query, object, generation, millis(now)); err != nil {
+		if err := put(object, generation); err != nil {
 			return err
 		}
 	}
@@ -82,11 +93,18 @@ func nextGeneration(t tx) (generation int64, err error) {
 }
 
 // TouchDue has objects asked for soon without claiming that a hint came. An
-// object whose last tries failed keeps its pause.
-func (s *Store) TouchDue(ctx context.Context, now time.Time, objects ...string) error {
+// object whose last tries failed keeps its pause. A higher priority than the
+// object has counts, a lower one does not.
+func (s *Store) TouchDue(ctx context.Context, now time.Time, priority stagedoor.Priority, objects ...string) error {
 	return s.write(ctx, retold, "queue objects", func(t tx) error {
-		return enqueue(t, objects, `INSERT INTO dirty (object, generation, since, due, attempts) VALUES ($1, $2, 0, $3, 0)
-			ON CONFLICT (object) DO UPDATE SET due = excluded.due WHERE dirty.attempts = 0 AND dirty.due > excluded.due`, now)
+		return enqueue(t, objects, func(object string, generation int64) error {
+			_, err := t.exec(`INSERT INTO dirty (object, generation, since, due, attempts, priority) VALUES ($1, $2, 0, $3, 0, $4)
+				ON CONFLICT (object) DO UPDATE SET
+					due = CASE WHEN dirty.attempts = 0 AND dirty.due > excluded.due THEN excluded.due ELSE dirty.due END,
+					priority = CASE WHEN dirty.priority > excluded.priority THEN dirty.priority ELSE excluded.priority END`,
+				object, generation, millis(now), int64(priority))
+			return err
+		})
 	})
 }
 
@@ -94,19 +112,25 @@ func (s *Store) TouchDue(ctx context.Context, now time.Time, objects ...string) 
 // before the clock stepped back, and is due now.
 const farthestDue = 3 * time.Minute
 
-// PendingDue returns up to limit objects that are due at now, the longest due
-// first, and when the next is due after now; zero when none is.
+// selectDue reads what is due in the order in which it is to be asked for. The
+// plus signs keep SQLite from sorting the whole queue by another index.
+const selectDue = `SELECT object, generation, since, attempts, priority FROM dirty
+	WHERE +due <= $1 OR +due > $2 ORDER BY priority DESC, due, object LIMIT $3`
+
+// PendingDue returns up to limit objects that are due at now, those of the
+// highest priority first and among them the longest due, and when the next is
+// due after now; zero when none is.
 func (s *Store) PendingDue(ctx context.Context, now time.Time, limit int) (due []stagedoor.Pending, next time.Time, err error) {
 	const doing = "read the queue"
-	err = s.reads.each(ctx, "SELECT object, generation, since, attempts FROM dirty WHERE due <= $1 OR due > $2 ORDER BY due, object LIMIT $3",
-		[]any{millis(now), millis(now.Add(farthestDue)), limit}, func(scan scan) error {
-			var p stagedoor.Pending
-			var since int64
-			err := scan(&p.Object, &p.Generation, &since, &p.Attempts)
-			p.Since = fromMillis(since)
-			due = append(due, p)
-			return err
-		})
+	args := []any{millis(now), millis(now.Add(farthestDue)), limit}
+	err = s.reads.each(ctx, selectDue, args, func(scan scan) error {
+		var p stagedoor.Pending
+		var since int64
+		err := scan(&p.Object, &p.Generation, &since, &p.Attempts, &p.Priority)
+		p.Since = fromMillis(since)
+		due = append(due, p)
+		return err
+	})
 	if err != nil {
 		return nil, time.Time{}, wrap(doing, err)
 	}
@@ -126,7 +150,8 @@ func (s *Store) Settle(ctx context.Context, p stagedoor.Pending, again time.Time
 			_, err := t.exec("DELETE FROM dirty WHERE object = $1 AND generation = $2", p.Object, p.Generation)
 			return err
 		}
-		_, err := t.exec("UPDATE dirty SET since = 0, attempts = 0, due = $3 WHERE object = $1 AND generation = $2", p.Object, p.Generation, millis(again))
+		_, err := t.exec(`UPDATE dirty SET since = 0, attempts = 0, priority = 0, due = $3
+			WHERE object = $1 AND generation = $2`, p.Object, p.Generation, millis(again))
 		return err
 	})
 }
@@ -137,6 +162,15 @@ func (s *Store) Postpone(ctx context.Context, p stagedoor.Pending, until time.Ti
 	return s.write(ctx, retold, "postpone an object", func(t tx) error {
 		_, err := t.exec(`UPDATE dirty SET attempts = attempts + 1, due = CASE WHEN generation = $2 THEN $3 ELSE due END WHERE object = $1`,
 			p.Object, p.Generation, millis(until))
+		return err
+	})
+}
+
+// Resume makes everything due at now that waits after a failure. It keeps the
+// count of failures, so that what goes on failing waits long again.
+func (s *Store) Resume(ctx context.Context, now time.Time) error {
+	return s.write(ctx, retold, "resume the queue", func(t tx) error {
+		_, err := t.exec("UPDATE dirty SET due = $1 WHERE attempts > 0 AND due > $1", millis(now))
 		return err
 	})
 }

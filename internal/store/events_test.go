@@ -11,10 +11,10 @@ import (
 func (f *fixture) queue() (map[string]stagedoor.Pending, map[string]time.Time) {
 	f.t.Helper()
 	all, due := map[string]stagedoor.Pending{}, map[string]time.Time{}
-	f.must(f.reads.each(f.t.Context(), "SELECT object, generation, since, due, attempts FROM dirty", nil, func(scan scan) error {
+	f.must(f.reads.each(f.t.Context(), "SELECT object, generation, since, due, attempts, priority FROM dirty", nil, func(scan scan) error {
 		var p stagedoor.Pending
 		var since, at int64
-		err := scan(&p.Object, &p.Generation, &since, &at, &p.Attempts)
+		err := scan(&p.Object, &p.Generation, &since, &at, &p.Attempts, &p.Priority)
 		p.Since = fromMillis(since)
 		all[p.Object], due[p.Object] = p, fromMillis(at)
 		return err
@@ -89,8 +89,8 @@ func TestSettle(t *testing.T) {
 	}{
 		"answered":                          {false, time.Time{}, false, time.Time{}, time.Time{}},
 		"to be asked once more":             {false, later, true, time.Time{}, later},
-		"TestAHintWhileAskingIsNotLost":     {true, time.Time{}, true, now, now.Add(time.Second)},
-		"nor when it is to be asked anyway": {true, later, true, now, now.Add(time.Second)},
+		"TestAHintWhileAskingIsNotLost":     {true, time.Time{}, true, now, now},
+		"nor when it is to be asked anyway": {true, later, true, now, now},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -150,13 +150,13 @@ func TestTouchDue(t *testing.T) {
 	f := newFixture(t)
 	ctx := t.Context()
 	now := f.clock()
-	f.must(f.TouchDue(ctx, now, "new", "new2"))
+	f.must(f.TouchDue(ctx, now, stagedoor.PriorityRest, "new", "new2"))
 	f.must(f.MarkDirty(ctx, now, "echoed", "failing", "due"))
 	all, _ := f.queue()
 	f.must(f.Settle(ctx, all["echoed"], now.Add(time.Minute)))
 	f.must(f.Postpone(ctx, all["failing"], now.Add(time.Minute)))
 	before, _ := f.queue()
-	f.must(f.TouchDue(ctx, now.Add(time.Second), "echoed", "failing", "due"))
+	f.must(f.TouchDue(ctx, now.Add(time.Second), stagedoor.PriorityRest, "echoed", "failing", "due"))
 	after, due := f.queue()
 	equal(t, "hints and failures", after, before)
 	for object, want := range map[string]time.Time{"new": now, "new2": now, "due": now, "echoed": now.Add(time.Second), "failing": now.Add(time.Minute)} {

@@ -14,6 +14,8 @@ func TestFrequentQuestionsAreAnsweredByAnIndex(t *testing.T) {
 		"second place": {selectAlone, "presence_taken"},
 		"own places":   {selectOwnPlaces, "mints_room"},
 		"guests":       {selectGuestsOf, "SEARCH m EXISTS USING COVERING INDEX mints_"},
+		"in call":      {selectInCall, "SEARCH p USING COVERING INDEX presence_taken"},
+		"due":          {selectDue, "SCAN dirty USING INDEX dirty_priority"},
 
 		"mints kept":           {selectMintCount, "USING COVERING INDEX mints_"},
 		"first expiry":         {selectFirstExpiry, "USING COVERING INDEX mints_expires"},
