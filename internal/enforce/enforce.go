@@ -100,6 +100,7 @@ func (e *Enforcer) Run(ctx context.Context) {
 	e.mu.Unlock()
 	e.watchBanned(ctx)
 	e.group.Go(func() { e.runWatch(ctx) })
+	e.group.Go(func() { e.followAll(ctx) }) // who is watched is not stored
 	for ctx.Err() == nil {
 		wait := passEvery - rand.N(passJitter)
 		if err := e.pass(ctx); err != nil && ctx.Err() == nil {

@@ -120,8 +120,8 @@ func (e *Enforcer) follow(t target, who owner, v verdict) {
 	}
 }
 
-// watchBanned watches for everybody who is banned and has a usable token: who
-// is watched is not stored.
+// watchBanned watches for everybody who is banned and has a usable token. At a
+// start it comes before followAll, which takes longer.
 func (e *Enforcer) watchBanned(ctx context.Context) {
 	mints, err := e.People.BannedMints(ctx, e.Now().Add(-mintsBack))
 	if err != nil && ctx.Err() == nil {

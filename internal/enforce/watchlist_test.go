@@ -166,6 +166,28 @@ func TestStart_WatchesForThoseWhoWereBannedBefore(t *testing.T) {
 	})
 }
 
+// A plan was cancelled, and the server restarted before the client came back.
+func TestStart_WatchesForThoseWhoLostARightBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.mints[target{"r", "ann"}] = ann
+		w.decide(watch, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { w.Run(ctx); close(done) }()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		w.enter("ann", "PA_1", publish, true)
+		time.Sleep(promised)
+		synctest.Wait()
+		if !w.now("ann").Same(watch) {
+			t.Error("they may still publish")
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestTrackPublished_OfAClientThatNeverJoinedIsDecidedAtOnce(t *testing.T) {
 	during(t, func(t *testing.T, w *world) {
 		p := w.enter("ann", "PA_1", publish, true)
