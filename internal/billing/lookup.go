@@ -14,9 +14,10 @@ import (
 
 const (
 	// joinPatience is how long a caller waits for one answer of Stripe's, where a
-	// caller waits at all, and joinLimit how long with its turn in a crowd. A join
-	// that has waited for its turn to run too stays within the server's write timeout.
-	joinPatience, joinLimit = 2 * time.Second, 6 * time.Second
+	// caller waits at all, and joinLimit how long with its turn in a crowd: 120
+	// first joins at once need 5.4 s of the budget. With the default wait for a
+	// slot, 5 s, that stays within the server's write timeout of 15 s.
+	joinPatience, joinLimit = 2 * time.Second, 7 * time.Second
 	// maxWanted is how many objects a join waits for: strangers can link customers
 	// with a caller.
 	maxWanted = 10
@@ -32,7 +33,7 @@ const (
 // Entitlement looks up what a joining caller has paid for. It asks Stripe only
 // about the caller's customers of which nothing is known, or only what is past the
 // hard limit, or who do not pay as far as is known while an event says that they
-// changed. It waits two seconds for an answer, and six at most where many
+// changed. It waits two seconds for an answer, and seven at most where many
 // others wait too. Errors are the store's.
 func (b *Billing) Entitlement(ctx context.Context, p stagedoor.Principal) (stagedoor.Entitlement, error) {
 	v, err := b.view(ctx, p)

@@ -29,7 +29,7 @@ const (
 	breakerAfter = 5
 	// While the breaker is open, one request goes to Stripe every probeEvery to
 	// probeEvery+probeSpread.
-	probeEvery, probeSpread = 2 * time.Second, time.Second
+	probeEvery, probeSpread = 2 * time.Second, 500 * time.Millisecond
 )
 
 var (
