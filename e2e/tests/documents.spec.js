@@ -121,7 +121,7 @@ test('every make target and every stagedoor command that is named exists', async
   for (const target of targets) expect(makefile, `make ${target}`).toMatch(new RegExp(`^${target}:`, 'm'));
 
   const named = typed.map((line) => line.match(/^(?:bin\/)?stagedoor (policy \S+|\S+)(.*)$/)).filter(Boolean);
-  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'check', 'token', 'version', 'explain', 'ban', 'unban', 'bans', 'audit', 'forget', 'scan', 'sync', 'policy test', 'policy explain']));
+  expect(new Set(named.map(([, command]) => command))).toEqual(new Set(['serve', 'dev', 'check', 'token', 'version', 'explain', 'ban', 'unban', 'bans', 'audit', 'forget', 'scan', 'sync', 'backup', 'restore', 'policy test', 'policy explain']));
   const { stdout: all } = await run(STAGEDOOR, ['--help']);
   for (const [line, command, rest] of named) {
     expect(all, line).toMatch(new RegExp(`^  ${command}\\b`, 'm'));
